@@ -1,0 +1,1 @@
+"""The command line `tokenflow`, assembled from the verbs of each room."""

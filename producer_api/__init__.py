@@ -1,0 +1,1 @@
+"""HTTP in, Kafka out; outcomes out of Postgres."""
