@@ -28,7 +28,8 @@ class KafkaConnectionError(Exception):
         hint = "" if settings.kafka_security_protocol == "PLAINTEXT" else " and certificates, user and password"
         super().__init__(
             f"KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} does not answer within {within_seconds:g} s: "
-            f"start Kafka or correct the address (and check KAFKA_SECURITY_PROTOCOL={settings.kafka_security_protocol}{hint})."
+            f"start Kafka or correct the address (and check KAFKA_SECURITY_PROTOCOL="
+            f"{settings.kafka_security_protocol}{hint})."
         )
 
 
