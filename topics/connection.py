@@ -24,10 +24,10 @@ _SASL = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512":
 class KafkaConnectionError(Exception):
     """Kafka does not answer; the text is one sentence that names KAFKA_BOOTSTRAP_SERVERS."""
 
-    def __init__(self, settings: KafkaSettings, *, within_seconds: float) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         hint = "" if settings.kafka_security_protocol == "PLAINTEXT" else " and certificates, user and password"
         super().__init__(
-            f"KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} does not answer within {within_seconds:g} s: "
+            f"KAFKA_BOOTSTRAP_SERVERS={settings.kafka_bootstrap_servers} cannot be reached: "
             f"start Kafka or correct the address (and check KAFKA_SECURITY_PROTOCOL="
             f"{settings.kafka_security_protocol}{hint})."
         )

@@ -178,8 +178,8 @@ def _created(answer: Mapping[str, object], settings: KafkaSettings) -> bool:
         return False
     reason = answer.get("error_message") or error.__name__
     remedy = {
-        InvalidReplicationFactorError: f" Set KAFKA_REPLICATION_FACTOR={settings.kafka_replication_factor} to a number "
-        "that the cluster has brokers for.",
+        InvalidReplicationFactorError: f" Lower KAFKA_REPLICATION_FACTOR={settings.kafka_replication_factor} "
+        "to what the cluster has brokers for.",
         PolicyViolationError: " Ask the cluster's operator which settings its policy allows.",
     }.get(error, "")
     raise ProvisionError(f"Kafka refuses to create the topic {answer['topic']}: {reason}{remedy}")
@@ -224,7 +224,7 @@ async def _admin(settings: KafkaSettings, timeout_seconds: float) -> AsyncIterat
             await admin.start()
             yield admin
     except (TimeoutError, OSError, ClientConnectionError, NodeNotReadyError, RequestTimedOutError) as error:
-        raise KafkaConnectionError(settings, within_seconds=timeout_seconds) from error
+        raise KafkaConnectionError(settings) from error
     except KafkaError as error:
         raise ProvisionError(f"Kafka refuses: {error}") from error
     finally:
