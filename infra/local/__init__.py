@@ -1,1 +1,1 @@
-"""The local stack: a real Kafka, a real PostgreSQL and our own processes, started, watched and stopped by one parent."""
+"""The local stack: a real Kafka and a real PostgreSQL from packages, run as child processes of one parent."""

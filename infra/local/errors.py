@@ -1,0 +1,5 @@
+"""What can go wrong with the local stack and is the user's to mend: one sentence, no traceback."""
+
+
+class LocalStackError(RuntimeError):
+    """The local stack cannot go on; the text is for the user and says what to change or where to look."""
