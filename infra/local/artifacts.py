@@ -44,8 +44,8 @@ class Jar:
 
 def read_lock(text: str) -> tuple[Jar, ...]:
     """Read a lock: lines `group:artifact:version sha256`; `#` begins a comment."""
-    lines = (line.partition("#")[0].split() for line in text.splitlines())
-    return tuple(Jar(*coordinate.split(":"), sha256) for coordinate, sha256 in filter(None, lines))
+    lines = (line.partition("#")[0].replace(":", " ").split() for line in text.splitlines())
+    return tuple(Jar(group, artifact, version, sha256) for group, artifact, version, sha256 in filter(None, lines))
 
 
 def install_jars(*, fallback: Path, progress: Progress) -> Path:
@@ -132,7 +132,7 @@ def _fetch(jar: Jar, folder: Path, scratch: Path) -> None:
     path = _download_one(jar, scratch)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != jar.sha256:
-        msg = f"{jar.file_name} has sha256 {found}, and {LOCK_FILE.name} says {jar.sha256}: a repository answers with another file."
+        msg = f"{jar.file_name} has sha256 {found}, not {jar.sha256} as in {LOCK_FILE.name}: a repository has another file."
         raise LocalStackError(msg)
     path.replace(folder / jar.file_name)
 

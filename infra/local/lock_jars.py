@@ -1,4 +1,4 @@
-"""Write `jars.lock` anew: `python -m infra.local.lock_jars`. For whoever raises Kafka's version; no part of a running system."""
+"""Write `jars.lock` anew: `python -m infra.local.lock_jars`. For whoever raises Kafka's version; nothing runs this."""
 
 import hashlib
 import tempfile

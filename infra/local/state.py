@@ -82,7 +82,7 @@ class StateFolder:
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = self.lock.open("a")
         except OSError as error:
-            msg = f"The state folder {self.root} cannot be written ({error.strerror}): make it yours, or run from another folder."
+            msg = f"The state folder {self.root} cannot be written ({error.strerror}): make it yours, or use another folder."
             raise LocalStackError(msg) from error
         with lock:
             if not _try_lock(lock.fileno()):
