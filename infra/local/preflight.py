@@ -15,6 +15,7 @@ from typing import Final
 
 import psutil
 
+from infra.local.errors import LocalStackError
 from infra.settings import LocalSettings
 
 NEEDED_DISK_BYTES: Final = 1024**3
@@ -26,7 +27,7 @@ ENOUGH_DESCRIPTORS: Final = 1_048_576
 LOOPBACK: Final = "127.0.0.1"
 
 
-class PreflightError(Exception):
+class PreflightError(LocalStackError):
     """The stack cannot start here; the text is one sentence a reason, each saying what to change."""
 
 
