@@ -42,8 +42,5 @@ CREATE TABLE dead_letters (
     source_partition integer     NOT NULL,
     source_offset    bigint      NOT NULL,
     source_timestamp timestamptz NOT NULL,
-    dead_lettered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    closed_at        timestamptz                         -- set when a later outcome of the record made it succeed or cancel
+    dead_lettered_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-
-CREATE INDEX dead_letters_open ON dead_letters (dead_lettered_at) WHERE closed_at IS NULL;

@@ -1,0 +1,138 @@
+"""The engine as a whole: its tasks, and what happens on assigned, revoked and stop.
+
+Revoked and stop are one path, `_drain`: stop starting, give back what is ready but not called, let running calls finish,
+flush, commit, close the windows; all of it inside the callback, within the drain limit. The broker waits for that callback
+as long as the rebalance timeout, so the drain limit is below it by construction (consumers/settings.py): a drain that
+outlasts it is not a few duplicates but a livelock (facts: engine, section 3).
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRebalanceListener
+from aiokafka.structs import TopicPartition
+
+from consumers import metrics
+from consumers.engine.check import Check
+from consumers.engine.committer import Committer
+from consumers.engine.intake import Intake
+from consumers.engine.lanes import Lanes
+from consumers.engine.pump import Pump
+from consumers.engine.record import Record
+from consumers.engine.sink import Sink
+from consumers.engine.state import EngineState
+from consumers.engine.tasks import TaskSet
+from consumers.ports import Provider, Source, Store
+
+log = logging.getLogger(__name__)
+
+STOP_TASKS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the engine. Units are in the names; `drain_seconds` covers the longest call and the flush after it."""
+
+    slots: int
+    drain_seconds: float
+    commit_interval_seconds: float
+
+
+class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Holds the parts together. Built inside the running loop, before the consumer exists; `start` once it has joined."""
+
+    def __init__(self, source: Source, store: Store, provider: Provider, *, intake: Intake, limits: Limits) -> None:
+        self.state = EngineState(slots=limits.slots)
+        self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self._drain_seconds = limits.drain_seconds
+        self._one_drain = asyncio.Lock()
+        self._tasks = TaskSet(on_failure=self.fail)
+        self._pumping = TaskSet(on_failure=self.fail)
+        self._stopped = False
+        self._sink = Sink(self.state, store, recheck=self._recheck)
+        self._lanes = Lanes(self.state, provider, put=self._sink.put, on_failure=self.fail)
+        self._check = Check(self.state, store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail)
+        self._committer = Committer(self.state, source, interval_seconds=limits.commit_interval_seconds)
+        self._pump = Pump(self.state, source, self._check, intake)
+
+    def start(self) -> None:
+        """Start polling, writing and committing. The consumer has joined its group."""
+        self._pumping.spawn(self._pump.run())
+        self._tasks.spawn(self._sink.run())
+        self._tasks.spawn(self._committer.run())
+
+    async def stop(self) -> None:
+        """Drain and end every task. Legal in every state, idempotent, never raises: else no LeaveGroup would be sent."""
+        if self._stopped:
+            return
+        self._stopped = True
+        try:
+            await self._pumping.cancel(timeout_seconds=STOP_TASKS_SECONDS)
+            await self._drain()
+            await self._check.stop(timeout_seconds=STOP_TASKS_SECONDS)
+            await self._tasks.cancel(timeout_seconds=STOP_TASKS_SECONDS)
+        except Exception as error:  # lint: allow broad-except because the group must be left whatever happened here
+            log.exception("the drain failed: what was in flight will be repeated")
+            self.fail(error)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Open fresh windows, before anything can be polled; aiokafka's assigned callback is no barrier."""
+        if self._stopped:
+            return
+        self.state.windows.open(assigned)
+        self._committer.forget()
+        self.state.draining = False
+        self.state.room.set()
+        log.info("assigned %d partitions", len(assigned))
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Drain. aiokafka logs and swallows what a callback raises, so a failure is carried out by hand."""
+        if not revoked:
+            return
+        metrics.REBALANCES.inc()
+        try:
+            await self._drain()
+        except Exception as error:  # noqa: BLE001 # lint: allow broad-except because aiokafka would swallow it
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the process: an unexpected error in the engine; restart is the recovery path. The first one counts."""
+        if not self.failure.done():
+            self.failure.set_result(error)
+
+    async def failed(self) -> None:
+        """Return when the engine has failed; `failure` says why."""
+        await asyncio.shield(self.failure)
+
+    def counts(self) -> dict[str, int]:
+        """Count the records in hand: calling, ready (and in check), persisting, unsettled (all); and the partitions."""
+        admission = self.state.admission
+        return {
+            "calling": admission.calling,
+            "ready": admission.waiting,
+            "persisting": len(self._sink),
+            "unsettled": admission.unsettled,
+            "partitions": len(self.state.windows),
+        }
+
+    def _recheck(self, batch: Sequence[Record]) -> None:
+        self._check.submit(batch)
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with self._one_drain:
+            self.state.draining = True
+            self.state.epoch += 1
+            self._check.give_back()
+            self.state.give_back_ready()
+            calls = self.state.admission.calling
+            await self._lanes.drain(timeout_seconds=self._drain_seconds)
+            remaining = self._drain_seconds - (loop.time() - started)
+            if not await self._sink.flush(timeout_seconds=max(remaining, 1.0)):
+                log.error("%d answers are not saved yet: the database does not answer", len(self._sink))
+            await self._committer.commit()
+            self.state.close_books()
+        log.info("drained: %d calls finished in %.1f s", calls, loop.time() - started)

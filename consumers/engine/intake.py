@@ -1,0 +1,93 @@
+"""From a polled ConsumerRecord to a Record of the engine. Pure; total: whatever the bytes are, a Record comes out.
+
+On `tokens` the headers `attempt`, `error-*` and `source-*` of outside producers are ignored; `record-id`, `job-id` and
+`redrive-count` are read, the latter believed only as far as the stored row confirms it (see verdict).
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol
+
+from asyncpg.pgproto.pgproto import UUID
+
+from consumers.engine.record import Record
+from consumers.engine.window import PartitionWindow
+from topics import headers as names
+from topics.headers import RawHeaders, read_headers
+from topics.identity import derived_record_id
+from topics.record import MalformedValueError, decode_value
+
+
+class PolledRecord(Protocol):
+    """What the engine reads of aiokafka's ConsumerRecord."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102 - Kafka's own words
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> RawHeaders: ...  # noqa: D102
+
+
+Intake = Callable[[PolledRecord, PartitionWindow], Record]
+
+
+def make_intake(token_pattern: re.Pattern[str] | None) -> Intake:
+    """Build the intake for a TOKEN_PATTERN (None = any 1-256 printable characters)."""
+
+    def intake(polled: PolledRecord, window: PartitionWindow) -> Record:
+        record = Record(
+            window,
+            polled.topic,
+            polled.partition,
+            polled.offset,
+            polled.timestamp,
+            polled.key,
+            polled.value,
+            polled.headers,
+            record_id=None,  # type: ignore[arg-type]  # set below, on every path
+            token=None,
+        )
+        header = read_headers(polled.headers)
+        try:
+            decoded = decode_value(polled.value, token_pattern)
+        except MalformedValueError as error:
+            record.complaint = str(error)
+            record.record_id = derived_id(record)
+        else:
+            record.token, record.extra = decoded.token, decoded.extra
+            record.record_id = _uuid(header.get(names.RECORD_ID)) or derived_id(record)
+        record.job_id = _uuid(header.get(names.JOB_ID))
+        record.redrive_count = _count(header.get(names.REDRIVE_COUNT))
+        return record
+
+    return intake
+
+
+def derived_id(record: Record) -> UUID:
+    """Id of a record that has none of its own, or whose own belongs to another token."""
+    return UUID(derived_record_id(record.topic, record.partition, record.offset, record.timestamp_ms))
+
+
+def _uuid(text: str | None) -> UUID | None:
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _count(text: str | None) -> int:
+    """Read a small count; anything else reads as 0."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > len("999999"):
+        return 0
+    return int(text)

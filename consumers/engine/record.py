@@ -1,0 +1,83 @@
+"""A record on its way through the engine, and what may become of it.
+
+Slotted but not frozen: every token walks through here, and frozen classes are four times dearer to build.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+from asyncpg.pgproto.pgproto import UUID
+
+from consumers.engine.window import PartitionWindow
+from topics.headers import RawHeaders
+
+
+class ErrorKind(StrEnum):
+    """Why a record did not succeed; a label of metrics and a column of `outcomes`."""
+
+    MALFORMED = "malformed"
+    REJECTED = "rejected"
+    TRANSIENT = "transient"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+    UNSTORABLE = "unstorable"
+    UNEXPECTED = "unexpected"
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One polled record; `window` is the one that admitted it: a late settle finds it closed and does nothing."""
+
+    window: PartitionWindow
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: RawHeaders
+    record_id: UUID
+    token: str | None  # None: malformed, see complaint
+    complaint: str | None = None
+    extra: dict[str, msgspec.Raw] = field(default_factory=dict)
+    attempt: int = 1
+    redrive_count: int = 0
+    job_id: UUID | None = None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Order of copies of one record: a later redrive, then a later attempt."""
+        return (self.redrive_count, self.attempt)
+
+    @property
+    def coordinates(self) -> str:
+        """Where the record lies, for a log line."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+@dataclass(slots=True)
+class Succeeded:
+    """The provider answered; `result` is the answer, JSON text."""
+
+    result: str
+
+
+@dataclass(slots=True)
+class DeadLettered:
+    """The record will not be tried again by itself."""
+
+    kind: ErrorKind
+    message: str
+
+
+Outcome = Succeeded | DeadLettered
+
+
+@dataclass(slots=True)
+class Settled:
+    """A record with its outcome, on its way to durability."""
+
+    record: Record
+    outcome: Outcome

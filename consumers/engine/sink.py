@@ -1,0 +1,141 @@
+"""From outcomes to durable rows, in batches; then the records settle. The only writer of outcomes.
+
+Order of writes: (retry or DLQ produce acknowledged, when those exist), then the row committed, then settle, then the offset.
+With the database away, answers stay here, across a rebalance too, and are written when it is back: an answer that was paid
+for is not thrown away while the process lives. Memory is bounded by the engine's bound on unsettled records.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from consumers import metrics
+from consumers.engine.backoff import Backoff
+from consumers.engine.record import DeadLettered, Record, Settled
+from consumers.engine.state import EngineState
+from consumers.errors import StoreUnavailableError, UnstorableError, clean_message
+from consumers.ports import Store
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_STATEMENT = 500
+"""Above it nothing is gained (facts: performance, section 3)."""
+LINGER_SECONDS = 0.05
+FLUSHERS = 2
+"""Two statements at a time: the client's encoding overlaps the server's work; more brought nothing (same source)."""
+
+
+class Sink:
+    """Collects outcomes and writes them; two flushers take turns in gathering a batch, and write side by side."""
+
+    def __init__(self, state: EngineState, store: Store, *, recheck: Callable[[Sequence[Record]], None]) -> None:
+        self._state = state
+        self._store = store
+        self._recheck = recheck
+        self._queue: deque[Settled] = deque()
+        self._unsaved = 0
+        self._flushing = False
+        self._some = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._gathering = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """Count the outcomes that are not durable yet."""
+        return self._unsaved
+
+    def put(self, settled: Settled) -> None:
+        """Take an outcome over. Does not block."""
+        self._queue.append(settled)
+        self._unsaved += 1
+        self._empty.clear()
+        self._some.set()
+        if len(self._queue) >= ROWS_PER_STATEMENT or self._flushing:
+            self._enough.set()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        async with asyncio.TaskGroup() as flushers:
+            for _ in range(FLUSHERS):
+                flushers.create_task(self._flush_for_ever())  # lint: allow dropped-task because the group owns it
+
+    async def flush(self, *, timeout_seconds: float) -> bool:
+        """Write what is here without waiting for full batches; False when the time is over before all of it is durable."""
+        self._flushing = True
+        self._enough.set()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._flushing = False
+        return True
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            batch = await self._gather()
+            await self._save(batch)
+            self._settle(batch)
+
+    async def _gather(self) -> list[Settled]:
+        """Wait for a full batch, or for what has come LINGER_SECONDS after the first."""
+        async with self._gathering:
+            await self._some.wait()
+            if len(self._queue) < ROWS_PER_STATEMENT and not self._flushing:
+                await self._linger()
+            batch = [self._queue.popleft() for _ in range(min(ROWS_PER_STATEMENT, len(self._queue)))]
+            if not self._queue:
+                self._some.clear()
+            if len(self._queue) < ROWS_PER_STATEMENT and not self._flushing:
+                self._enough.clear()
+            return batch
+
+    async def _linger(self) -> None:
+        self._enough.clear()
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                await self._enough.wait()
+        except TimeoutError:
+            pass
+
+    async def _save(self, batch: Sequence[Settled]) -> None:
+        """Make a batch durable, for as long as it takes. A record that Postgres refuses loses its answer, not its batch."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._store.save(batch)
+            except StoreUnavailableError as error:
+                log.warning("%d answers wait for the database: %s", self._unsaved, error)
+                await asyncio.sleep(backoff.next_seconds())
+            except UnstorableError as error:
+                await self._save_apart(batch, error)
+                return
+            else:
+                return
+
+    async def _save_apart(self, batch: Sequence[Settled], error: UnstorableError) -> None:
+        """Halve a refused batch until the offending record stands alone; that one is dead-lettered."""
+        if len(batch) > 1:
+            half = len(batch) // 2
+            await self._save(batch[:half])
+            await self._save(batch[half:])
+            return
+        (settled,) = batch
+        if isinstance(settled.outcome, DeadLettered):
+            raise error  # nothing of the provider's is left in it: a bug of ours, and the process ends (crash-only)
+        log.warning("the answer for %s cannot be stored: %s", settled.record.coordinates, error)
+        settled.outcome = DeadLettered(error.kind, clean_message(str(error)))
+        await self._save(batch)
+
+    def _settle(self, batch: Sequence[Settled]) -> None:
+        for settled in batch:
+            waiters = self._state.settle(settled.record)
+            if waiters:
+                self._recheck(self._state.readmit(waiters))
+        metrics.count_outcomes(batch)
+        self._unsaved -= len(batch)
+        if not self._unsaved:
+            self._empty.set()

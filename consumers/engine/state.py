@@ -1,0 +1,102 @@
+"""What the parts of the engine share: windows, claims, admission, the ready queue, the epoch.
+
+One event loop, no lock: each change happens between two awaits. Who changes what: the pump admits, the check moves records
+from waiting to ready or settles them, lanes take from ready and free slots, the sink settles, the handover opens and closes.
+"""
+
+import asyncio
+from collections import deque
+
+from consumers.engine.admission import Admission
+from consumers.engine.claims import Claims
+from consumers.engine.record import Record
+from consumers.engine.window import Windows
+
+
+class EngineState:
+    """The engine's books. `epoch` counts the revokes: work begun under an older one is dropped, not called."""
+
+    def __init__(self, *, slots: int) -> None:
+        self.windows = Windows()
+        self.claims = Claims()
+        self.admission = Admission(slots=slots)
+        self.ready: deque[Record] = deque()
+        self.epoch = 0
+        self.draining = True  # until the first assignment
+        self.room = asyncio.Event()
+
+    def admit(self, record: Record) -> bool:
+        """Take a polled record in; False (and nothing counted) where its window already had the offset."""
+        if not record.window.admit(record.offset):
+            return False
+        self.admission.unsettled += 1
+        self.admission.waiting += 1
+        return True
+
+    def hang(self) -> None:
+        """Note that a checked copy hangs on the claim of another record: unsettled, but neither in check nor ready."""
+        self.admission.waiting -= 1
+        self.room.set()
+
+    def begin_call(self) -> Record:
+        """Take the next ready record into a slot."""
+        self.admission.waiting -= 1
+        self.admission.calling += 1
+        self.room.set()
+        return self.ready.popleft()
+
+    def end_call(self) -> None:
+        """Free the slot: the answer is here, or the call was cancelled."""
+        self.admission.calling -= 1
+
+    def settle_uncalled(self, record: Record) -> list[Record]:
+        """Settle a record in check because its outcome was stored before; as `settle`."""
+        self.admission.waiting -= 1
+        return self.settle(record)
+
+    def settle(self, record: Record) -> list[Record]:
+        """Settle a record whose outcome is durable, and the copies that follow it.
+
+        Returns the newer copies that waited for it: hand them to `readmit`.
+        """
+        released = self.claims.release(record)
+        for done in (record, *released.followers):
+            done.window.settle(done.offset)
+            self.admission.unsettled -= 1
+        self.room.set()
+        return released.waiters
+
+    def readmit(self, waiters: list[Record]) -> list[Record]:
+        """Put copies that hung on a claim back in check; those whose partition was revoked meanwhile are dropped."""
+        live = [record for record in waiters if not record.window.closed]
+        self.admission.waiting += len(live)
+        self.admission.unsettled -= len(waiters) - len(live)
+        return live
+
+    def forget(self, record: Record) -> None:
+        """Give back a record in check or ready, and what hangs on it: the partition's next owner reads them again."""
+        released = self.claims.release(record)
+        self.admission.waiting -= 1
+        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+
+    def abandon(self, record: Record) -> None:
+        """Give back a record whose call was cancelled (drain limit), and what hangs on it. Its slot is freed apart."""
+        released = self.claims.release(record)
+        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+
+    def give_back_ready(self) -> None:
+        """Give back every ready record. Idempotent."""
+        while self.ready:
+            self.forget(self.ready.popleft())
+
+    def close_books(self) -> None:
+        """End an assignment whose calls are done: close the windows, and see that nothing of it is left over.
+
+        Raises:
+            RuntimeError: the books do not balance, which is a bug; the process must not go on with them.
+
+        """
+        self.windows.close()
+        if self.admission.waiting or self.admission.calling:
+            msg = f"after a drain {self.admission.waiting} records wait and {self.admission.calling} are in a call"
+            raise RuntimeError(msg)

@@ -1,0 +1,92 @@
+"""Which offsets of a partition are settled, and which offset may therefore be committed. Pure.
+
+A window lives from assigned to revoked. Records settle in any order; the committable offset is the head of those that have
+not, so a commit never passes an unsettled record. Gaps in the offsets (compaction, transaction markers) do not matter,
+because only offsets that were really admitted are kept. Mutated on the event loop only: admitted by the pump, settled by
+the check and the sink, closed by the handover.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from aiokafka.structs import TopicPartition
+
+
+class PartitionWindow:
+    """The unsettled offsets of one partition, in offset order."""
+
+    __slots__ = ("_next", "_unsettled", "closed")
+
+    def __init__(self) -> None:
+        self._unsettled: dict[int, None] = {}  # insertion-ordered; its first key is the head
+        self._next: int | None = None
+        self.closed = False
+
+    def __len__(self) -> int:
+        """Count the unsettled records."""
+        return len(self._unsettled)
+
+    def admit(self, offset: int) -> bool:
+        """Take responsibility for an offset; False if this window already had it or one above it."""
+        if self.closed or (self._next is not None and offset < self._next):
+            return False
+        self._unsettled[offset] = None
+        self._next = offset + 1
+        return True
+
+    def settle(self, offset: int) -> bool:
+        """Note that the record's outcome is durable; False (and nothing done) if closed, unknown or settled before."""
+        if offset not in self._unsettled:
+            return False
+        del self._unsettled[offset]
+        return True
+
+    @property
+    def committable(self) -> int | None:
+        """Next offset that the group should read: the first unsettled one, else last + 1; None before any record."""
+        for head in self._unsettled:
+            return head
+        return self._next
+
+    def close(self) -> None:
+        """Forget what is unsettled: whoever owns the partition next reads it again. Idempotent."""
+        self.closed = True
+        self._unsettled.clear()
+
+
+class Windows:
+    """The windows of the present assignment: TopicPartition -> PartitionWindow."""
+
+    def __init__(self) -> None:
+        self._windows: dict[TopicPartition, PartitionWindow] = {}
+
+    def __getitem__(self, partition: TopicPartition) -> PartitionWindow:
+        """Window of an assigned partition; KeyError for any other."""
+        return self._windows[partition]
+
+    def __len__(self) -> int:
+        """Count the assigned partitions."""
+        return len(self._windows)
+
+    def partitions(self) -> tuple[TopicPartition, ...]:
+        """List the assigned partitions."""
+        return tuple(self._windows)
+
+    def items(self) -> Iterable[tuple[TopicPartition, PartitionWindow]]:
+        """Iterate over the partitions and their windows."""
+        return self._windows.items()
+
+    def open(self, partitions: Iterable[TopicPartition]) -> None:
+        """Start a fresh, empty window for each partition of a new assignment."""
+        self.close()
+        self._windows = {partition: PartitionWindow() for partition in partitions}
+
+    def close(self) -> None:
+        """Close and drop every window. Idempotent."""
+        for window in self._windows.values():
+            window.close()
+        self._windows = {}
+
+    def committable(self) -> Mapping[TopicPartition, int]:
+        """TopicPartition -> next offset to read, for the partitions that were read from."""
+        found = ((partition, window.committable) for partition, window in self._windows.items())
+        return {partition: offset for partition, offset in found if offset is not None}

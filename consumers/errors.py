@@ -1,0 +1,101 @@
+"""What can go wrong with a record, and the one place that decides what becomes of it. Pure.
+
+    RecordError                    fate of the record                             its offset
+    |- RejectedError               dead letter at once: a retry cannot mend it    moves on, once the row is committed
+    |- TransientError              dead letter                                    moves on, once the row is committed
+    |- RateLimitedError            dead letter                                    moves on, once the row is committed
+    |- UnavailableError            dead letter                                    moves on, once the row is committed
+    |- MisconfiguredError          dead letter                                    moves on, once the row is committed
+    '- UnstorableError             dead letter without the answer                 moves on, once the row is committed
+    any other exception            a bug: logged with coordinates, dead letter    moves on, once the row is committed
+
+    StoreUnavailableError          none: the row is written when the database is back      does not move
+
+There is no retry topic yet: `decide` is where the fates of the second column will part ways.
+"""
+
+import asyncio
+
+import aiohttp
+
+from consumers.engine.record import DeadLettered, ErrorKind, Outcome
+
+MESSAGE_LIMIT = 500
+"""Longest error message that is stored, in characters: enough to group by, short enough to list."""
+
+
+class RecordError(Exception):
+    """A call that did not give an answer; the text says why and is stored with the record."""
+
+    kind: ErrorKind
+
+
+class RejectedError(RecordError):
+    """The provider refuses this token: 3xx, 400, 403, 404, 422 and other 4xx."""
+
+    kind = ErrorKind.REJECTED
+
+
+class TransientError(RecordError):
+    """It may succeed later: time-out, reset, 408, 425, 5xx, an answer that does not parse."""
+
+    kind = ErrorKind.TRANSIENT
+
+
+class RateLimitedError(RecordError):
+    """429, or 503 with Retry-After."""
+
+    kind = ErrorKind.RATE_LIMITED
+
+
+class UnavailableError(RecordError):
+    """The provider cannot be reached at all: connection refused, DNS, TLS."""
+
+    kind = ErrorKind.UNAVAILABLE
+
+
+class MisconfiguredError(RecordError):
+    """401: our credentials are wrong, for every token alike."""
+
+    kind = ErrorKind.MISCONFIGURED
+
+
+class UnstorableError(RecordError):
+    """Postgres refuses the data itself (SQLSTATE class 22 or 23), not the moment."""
+
+    kind = ErrorKind.UNSTORABLE
+
+
+class StoreUnavailableError(Exception):
+    """Postgres cannot be reached or is too slow; nothing is lost, the same write is tried again."""
+
+
+def kind_of(error: Exception) -> ErrorKind:
+    """Classify any exception that a call can raise; what is not known is UNEXPECTED, a bug of ours.
+
+    Order matters: aiohttp's time-outs are both connection errors and TimeoutError, and a connection that was refused is
+    told apart from one that broke (aiohttp 3.14, client_exceptions).
+    """
+    match error:
+        case RecordError():
+            return error.kind
+        case aiohttp.ClientConnectorError() | aiohttp.ClientSSLError():
+            return ErrorKind.UNAVAILABLE
+        case TimeoutError() | asyncio.IncompleteReadError() | aiohttp.ClientError() | ConnectionError():
+            return ErrorKind.TRANSIENT
+        case _:
+            return ErrorKind.UNEXPECTED
+
+
+def decide(error: Exception) -> Outcome:
+    """Decide what becomes of a record whose call raised `error`: total, the only such place."""
+    kind = kind_of(error)
+    text = str(error) or type(error).__name__
+    message = text if isinstance(error, RecordError) else f"{type(error).__name__}: {text}"
+    return DeadLettered(kind, clean_message(message))
+
+
+def clean_message(text: str) -> str:
+    """Make any text storable: at most MESSAGE_LIMIT characters, no NUL, no lone surrogate."""
+    printable = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return printable if len(printable) <= MESSAGE_LIMIT else printable[: MESSAGE_LIMIT - 3] + "..."

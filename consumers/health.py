@@ -1,0 +1,55 @@
+"""Health, metrics and a look inside, over HTTP.
+
+Starts before the worker joins its group: a joiner waits for everybody's drain, and must be seen to be alive meanwhile.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+
+class HealthServer:
+    """`/health/live`, `/health/ready`, `/metrics`, `/status` (JSON). `ready` says None, or why not."""
+
+    def __init__(
+        self, *, address: str, port: int, ready: Callable[[], str | None], status: Callable[[], Mapping[str, object]]
+    ) -> None:
+        self._address = address
+        self._port = port
+        self._ready = ready
+        self._status = status
+        app = web.Application()
+        app.router.add_get("/health/live", self._get_live)
+        app.router.add_get("/health/ready", self._get_ready)
+        app.router.add_get("/metrics", self._get_metrics)
+        app.router.add_get("/status", self._get_status)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._address, self._port).start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _get_live(self, _: web.Request) -> web.Response:
+        return _json({"status": "live"})
+
+    async def _get_ready(self, _: web.Request) -> web.Response:
+        reason = self._ready()
+        return _json({"status": "ready"}) if reason is None else _json({"status": "not ready", "reason": reason}, status=503)
+
+    async def _get_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _get_status(self, _: web.Request) -> web.Response:
+        return _json(self._status())
+
+
+def _json(body: Mapping[str, object], *, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(body), status=status, content_type="application/json")

@@ -1,0 +1,83 @@
+"""The worker's metric catalogue: every metric with kind, unit, labels and meaning. Labels are bounded, never a token.
+
+Kinds and units are in the names (`_total` counts, `_seconds` are histograms, the rest are gauges read at scrape time).
+"""
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from time import time
+from typing import Protocol
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
+
+OUTCOMES = Counter("tokens_outcomes", "Outcomes made durable by this worker.", ["outcome", "error_kind"])
+REQUESTS = Counter("tokens_provider_requests", "Calls that ended, by what came of them.", ["provider", "result"])
+REQUEST_SECONDS = Histogram(
+    "tokens_provider_request_duration_seconds",
+    "Duration of one provider call.",
+    ["provider"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10, 15, 20, 30, 60),
+)
+END_TO_END_SECONDS = Histogram(
+    "tokens_end_to_end_seconds",
+    "From the broker's append of a record to its durable outcome.",
+    buckets=(0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+)
+RECORDS_SKIPPED = Counter("tokens_records_skipped", "Records not called because their outcome was stored already.")
+COMMITS = Counter("tokens_commits", "Offset commits: accepted, unanswered (deadline) or fenced (rebalance).", ["result"])
+REBALANCES = Counter("tokens_rebalances", "Times that this worker gave its partitions back.")
+IN_FLIGHT = Gauge("tokens_in_flight", "Records polled and not yet settled.")
+CALLING = Gauge("tokens_calling", "Records with a call running.")
+PERSISTING = Gauge("tokens_persisting", "Answers whose row is not durable yet.")
+CONCURRENCY_LIMIT = Gauge("tokens_concurrency_limit", "Calls that may run at once in this worker.")
+
+
+class Counts(Protocol):
+    """The engine, as far as its gauges read it."""
+
+    def counts(self) -> dict[str, int]:
+        """Count the records in hand, by state."""
+        ...
+
+
+PROVIDER = "default"
+"""Name of the one provider that there is."""
+_seconds = REQUEST_SECONDS.labels(PROVIDER)
+_answered = REQUESTS.labels(PROVIDER, "answered")
+
+
+def observe_call(outcome: Outcome, seconds: float) -> None:
+    """Record the end of one call."""
+    _seconds.observe(seconds)
+    match outcome:
+        case Succeeded():
+            _answered.inc()
+        case DeadLettered(kind):
+            REQUESTS.labels(PROVIDER, kind).inc()
+
+
+def count_outcomes(batch: Sequence[Settled]) -> None:
+    """Record a batch of outcomes that became durable just now."""
+    now = time()
+    for settled in batch:
+        END_TO_END_SECONDS.observe(max(0.0, now - settled.record.timestamp_ms / 1000))
+    for (name, kind), count in Tally(map(_labels, batch)).items():
+        OUTCOMES.labels(name, kind).inc(count)
+
+
+def watch(engine: Counts, *, slots: int) -> None:
+    """Read the gauges from the engine at each scrape."""
+    IN_FLIGHT.set_function(lambda: engine.counts()["unsettled"])
+    CALLING.set_function(lambda: engine.counts()["calling"])
+    PERSISTING.set_function(lambda: engine.counts()["persisting"])
+    CONCURRENCY_LIMIT.set(slots)
+
+
+def _labels(settled: Settled) -> tuple[str, str]:
+    match settled.outcome:
+        case Succeeded():
+            return ("succeeded", "")
+        case DeadLettered(kind):
+            return ("dead_lettered", kind)

@@ -1,0 +1,58 @@
+"""What the engine asks of the world: a source of records, a provider that is called, a store for outcomes.
+
+The real ones are aiokafka's consumer (through FastStream's handler-less subscriber), providers/http.py and
+store/postgres.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from aiokafka.structs import TopicPartition
+from asyncpg.pgproto.pgproto import UUID
+
+from consumers.engine.intake import PolledRecord
+from consumers.engine.record import Record, Settled
+from consumers.engine.verdict import StoredRow
+
+
+class Source(Protocol):
+    """The part of AIOKafkaConsumer that the engine drives."""
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[PolledRecord]]:
+        """Return up to `max_records` of these partitions. Blocks through a whole rebalance, whatever the time-out.
+
+        Never call it without partitions (that means all), and never cancel it but to end the process (aiokafka 0.14).
+        """
+        ...
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit; retries for ever by itself, so the caller sets a deadline. Raises CommitFailedError when fenced."""
+        ...
+
+
+class Provider(Protocol):
+    """One external API."""
+
+    async def call(self, record: Record) -> str:
+        """Ask for the record's token; the answer is JSON text. Ends within the call timeout; raises anything."""
+        ...
+
+
+class Store(Protocol):
+    """Where outcomes become durable."""
+
+    async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
+        """Return the rows that exist already, by record id. Raises StoreUnavailableError."""
+        ...
+
+    async def save(self, settled: Sequence[Settled]) -> None:
+        """Commit the outcomes in one transaction; idempotent by record id, only greater rows overwrite.
+
+        Raises:
+            StoreUnavailableError: nothing was (or may have been) written; the same call is safe to repeat.
+            UnstorableError: at least one of them cannot be stored as it is; nothing was written.
+
+        """
+        ...

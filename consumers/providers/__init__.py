@@ -1,0 +1,1 @@
+"""External APIs, behind consumers.ports.Provider."""

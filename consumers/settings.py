@@ -1,0 +1,100 @@
+"""The worker's settings. One number, the call timeout, derives the deadlines that must fit into each other.
+
+    call timeout -> drain limit -> rebalance timeout -> termination grace
+
+A drain that outlasts the rebalance timeout is a livelock (measured: 64 % of calls paid twice), so none of these three can
+be set by itself.
+"""
+
+import re
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from topics.settings import KafkaSettings, OptionalText
+
+FLUSH_SECONDS = 9.0
+"""Of a drain, for writing the last answers: a statement of 500 rows takes 6 ms, so this is for a database under stress."""
+CALL_SLACK_SECONDS = 1.0
+"""aiohttp rounds time-outs above 5 s up to whole seconds (3.14, helpers.calculate_timeout_when)."""
+REBALANCE_MARGIN_SECONDS = 15.0
+"""Above the drain limit: the last commit (5 s) and the broker's own delays."""
+TERMINATION_MARGIN_SECONDS = 15.0
+HEARTBEAT_MS = 1_000
+"""At 3 s, others learn of a join up to 3 s late (facts: engine, section 3)."""
+
+
+class WorkerSettings(KafkaSettings):
+    """One worker process. WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = the calls that it has in flight at most."""
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://tokenflow@127.0.0.1:5433/tokenflow"), description="PostgreSQL that stores the outcomes."
+    )
+    bind_address: str = Field("127.0.0.1", min_length=1, description="Address that health and metrics listen on.")
+    worker_port: int = Field(8200, ge=1, le=65_535, description="Worker n answers health and metrics on this port plus n.")
+    worker_index: int = Field(1, ge=0, le=10_000, description="Number of this worker on its machine, from 1.")
+
+    worker_concurrency: int = Field(50, ge=1, le=10_000, description="With QUEUE_BATCH_SIZE: calls in flight at most.")
+    queue_batch_size: int = Field(100, ge=1, le=10_000, description="With WORKER_CONCURRENCY: calls in flight at most.")
+    commit_interval_seconds: float = Field(0.5, gt=0, le=60, description="Time between two commits of offsets.")
+
+    provider_url: str = Field(
+        "http://127.0.0.1:8100/score/{token}", description="The external API, called with GET; {token} is percent-encoded."
+    )
+    provider_timeout_seconds: float = Field(30, gt=0, le=3600, description="Hard limit of one call, connecting included.")
+
+    kafka_session_timeout_seconds: float = Field(
+        12, ge=6, le=300, description="A killed worker's partitions move after this long; static ids want 30 to 45."
+    )
+    kafka_group_instance_id: OptionalText = Field(
+        None, description="Static member id: free restarts of a fixed fleet, idle partitions after a scale-down."
+    )
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.provider_url.count("{token}") != 1 or not re.match(r"https?://[^/{}]+/", self.provider_url):
+            msg = f"PROVIDER_URL={self.provider_url}: use http(s)://host/... with {{token}} once, after the host."
+            raise ValueError(msg)
+        if self.slots > 100_000:  # noqa: PLR2004 - said in the sentence
+            msg = (
+                f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {self.worker_concurrency} x {self.queue_batch_size} = {self.slots}"
+                " calls in flight: use at most 100000 a worker, and more workers."
+            )
+            raise ValueError(msg)
+        if self.token_pattern is not None:
+            try:
+                re.compile(self.token_pattern)
+            except re.error as error:
+                msg = f"TOKEN_PATTERN={self.token_pattern} is not a regular expression: {error}."
+                raise ValueError(msg) from error
+        return self
+
+    @property
+    def slots(self) -> int:
+        """Calls that this worker has in flight at most."""
+        return self.worker_concurrency * self.queue_batch_size
+
+    @property
+    def health_port(self) -> int:
+        """Port of health and metrics."""
+        return self.worker_port + self.worker_index
+
+    @property
+    def drain_limit_seconds(self) -> float:
+        """Longest drain: every running call ends within its timeout, then the flush."""
+        return self.provider_timeout_seconds + CALL_SLACK_SECONDS + FLUSH_SECONDS
+
+    @property
+    def rebalance_timeout_seconds(self) -> float:
+        """How long the broker waits for this member in a rebalance."""
+        return self.drain_limit_seconds + REBALANCE_MARGIN_SECONDS
+
+    @property
+    def start_deadline_seconds(self) -> float:
+        """A joiner waits for the drain of every other member, then for the broker."""
+        return self.rebalance_timeout_seconds + 30.0
+
+    @property
+    def termination_grace_seconds(self) -> float:
+        """How long whoever stops this process should wait before it kills it."""
+        return self.drain_limit_seconds + TERMINATION_MARGIN_SECONDS

@@ -1,0 +1,67 @@
+"""The Kafka consumer behind consumers.ports.Source: a handler-less FastStream subscriber whose consumer the engine drives.
+
+Not a handler: FastStream swallows what a handler or the parser raises after the position has moved, so records would be
+lost without a trace (facts: faststream, A4; docs/decisions/0001).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.structs import TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+
+from consumers.engine.intake import PolledRecord
+from consumers.settings import HEARTBEAT_MS, WorkerSettings
+
+PARTITION_FETCH_BYTES = 262_144
+"""Small chunks interleave partitions fairly; calls go on in an outage from what was prefetched (facts: engine, 5)."""
+POLL_WATCHDOG_OFF_MS = 2**31 - 1
+"""A closed gate may stop polling for hours; being alive is the watchdog's question, not the broker's."""
+
+
+class SubscriberSource:
+    """Implements consumers.ports.Source. `subscribe` before the broker starts; poll and commit while it runs."""
+
+    def __init__(self, broker: KafkaBroker) -> None:
+        self._broker = broker
+        self._subscriber: Any = None  # FastStream's subscriber; its consumer is None before start and after stop
+
+    def subscribe(self, topics: Sequence[str], listener: ConsumerRebalanceListener, settings: WorkerSettings) -> None:
+        """Declare the subscription; the broker's start joins the group."""
+        self._subscriber = self._broker.subscriber(
+            *topics, ack_policy=AckPolicy.MANUAL, listener=listener, **consumer_options(settings)
+        )
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[PolledRecord]]:
+        """Poll; see consumers.ports.Source."""
+        polled: Mapping[TopicPartition, Sequence[PolledRecord]] = await self._subscriber.consumer.getmany(
+            *partitions, timeout_ms=timeout_ms, max_records=max_records
+        )
+        return polled
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit; see consumers.ports.Source."""
+        await self._subscriber.consumer.commit(dict(offsets))
+
+
+def consumer_options(settings: WorkerSettings) -> dict[str, Any]:
+    """Arguments of the consumer.
+
+    Range keeps partition n of `tokens` and of the retry topic together, so that copies of a record meet one worker.
+    """
+    return {
+        "group_id": settings.kafka_group_id,
+        "group_instance_id": settings.kafka_group_instance_id,
+        "auto_offset_reset": "earliest",
+        "partition_assignment_strategy": (RangePartitionAssignor,),
+        "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
+        "max_poll_interval_ms": POLL_WATCHDOG_OFF_MS,
+        "session_timeout_ms": int(settings.kafka_session_timeout_seconds * 1000),
+        "heartbeat_interval_ms": HEARTBEAT_MS,
+        "rebalance_timeout_ms": int(settings.rebalance_timeout_seconds * 1000),
+    }

@@ -1,0 +1,117 @@
+"""The worker's Postgres: reads the done-set, writes outcomes. No decision about a record is made here.
+
+Errors are sorted once: a fault of the data (SQLSTATE class 22 or 23, or a value that the client cannot encode) is
+UnstorableError; anything else about the connection or the server is StoreUnavailableError, and the call may be repeated.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+
+from consumers.engine.record import Settled
+from consumers.engine.sink import FLUSHERS
+from consumers.engine.verdict import StoredRow
+from consumers.errors import StoreUnavailableError, UnstorableError
+from consumers.store.rows import dead_letter_columns, in_write_order, outcome_columns
+
+log = logging.getLogger(__name__)
+
+STATEMENT_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+CHECKERS = 2
+
+_SQL = Path(__file__).parent / "sql"
+SELECT_STORED = (_SQL / "select_stored.sql").read_text()
+UPSERT_OUTCOMES = (_SQL / "upsert_outcomes.sql").read_text()
+UPSERT_DEAD_LETTERS = (_SQL / "upsert_dead_letters.sql").read_text()
+CLAIM_CONSUMER_GROUP = (_SQL / "claim_consumer_group.sql").read_text()
+SELECT_CONSUMER_GROUP = (_SQL / "select_consumer_group.sql").read_text()
+
+
+class WrongGroupError(Exception):
+    """The database belongs to another consumer group; the text says whose, and what to do."""
+
+
+class PostgresStore:
+    """Implements consumers.ports.Store on a small pool: two connections that write, two that read the done-set."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, url: str) -> Self:
+        """Open the pool.
+
+        Raises:
+            StoreUnavailableError: the database is not there.
+
+        """
+        with_deadline = asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=FLUSHERS + CHECKERS,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            server_settings={"application_name": "tokenflow worker", "jit": "off"},
+        )
+        async with _sorted_errors():
+            return cls(await with_deadline)
+
+    async def close(self) -> None:
+        """Close the pool; after a moment without waiting for its connections. Idempotent."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def claim_group(self, group_id: str) -> None:
+        """Claim the database for this consumer group, or see that it is ours already. Idempotent.
+
+        Raises:
+            WrongGroupError: it serves another group.
+            StoreUnavailableError: the database is not there, or was never migrated.
+
+        """
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            await connection.execute(CLAIM_CONSUMER_GROUP, group_id)
+            owner = await connection.fetchval(SELECT_CONSUMER_GROUP)
+        if owner != group_id:
+            raise WrongGroupError(
+                f"this database serves the consumer group {owner!r}, not {group_id!r}: set KAFKA_GROUP_ID={owner}, use "
+                f"another DATABASE_URL, or run `tokenflow migrate --adopt-group {group_id}` when {owner!r} has no members."
+            )
+
+    async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
+        """Return the rows that exist already, by record id. Raises StoreUnavailableError."""
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            rows = await connection.fetch(SELECT_STORED, record_ids)
+        return {row[0]: StoredRow(*row) for row in rows}
+
+    async def save(self, settled: Sequence[Settled]) -> None:
+        """Commit outcomes and dead letters in one transaction. Raises StoreUnavailableError, UnstorableError."""
+        rows = in_write_order(settled)
+        dead = dead_letter_columns(rows)
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            if not dead:
+                await connection.execute(UPSERT_OUTCOMES, *outcome_columns(rows))
+                return
+            async with connection.transaction():
+                await connection.execute(UPSERT_OUTCOMES, *outcome_columns(rows))
+                await connection.execute(UPSERT_DEAD_LETTERS, *dead)
+
+
+@asynccontextmanager
+async def _sorted_errors() -> AsyncIterator[None]:
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError) as error:
+        raise UnstorableError(f"Postgres refuses it: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

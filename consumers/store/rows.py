@@ -1,0 +1,86 @@
+"""From settled records to the columns of the two upserts. Pure.
+
+Columns, not rows: `unnest` takes one array a column (facts: performance, section 3), in the order of the .sql files.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
+from topics.headers import RawHeaders
+
+Columns = tuple[list[object], ...]
+
+
+def in_write_order(settled: Sequence[Settled]) -> list[Settled]:
+    """Sort by record id, so that two workers that write the same rows lock them in one order."""
+    return sorted(settled, key=lambda one: one.record.record_id.bytes)
+
+
+def outcome_columns(settled: Sequence[Settled]) -> Columns:
+    """Arrange outcomes as the thirteen columns of upsert_outcomes.sql."""
+    return _columns(_outcome_row(one) for one in settled)
+
+
+def dead_letter_columns(settled: Sequence[Settled]) -> Columns:
+    """Arrange the dead letters among the outcomes as the fourteen columns of upsert_dead_letters.sql; none = empty."""
+    return _columns(_dead_letter_row(one, one.outcome) for one in settled if isinstance(one.outcome, DeadLettered))
+
+
+def encode_headers(headers: RawHeaders) -> bytes:
+    """Keep headers as they came: a JSON list of [name, base64 of the value or null], order and repeats included."""
+    return msgspec.json.encode([[name, value and base64.b64encode(value).decode()] for name, value in headers])
+
+
+def _outcome_row(settled: Settled) -> tuple[object, ...]:
+    record = settled.record
+    name, result, kind, message = _outcome(settled.outcome)
+    return (
+        record.record_id,
+        record.token,
+        record.job_id,
+        name,
+        record.attempt,
+        record.redrive_count,
+        result,
+        kind,
+        message,
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+    )
+
+
+def _outcome(outcome: Outcome) -> tuple[str, str | None, str | None, str | None]:
+    match outcome:
+        case Succeeded(result):
+            return ("succeeded", result, None, None)
+        case DeadLettered(kind, message):
+            return ("dead_lettered", None, kind, message)
+
+
+def _dead_letter_row(settled: Settled, dead: DeadLettered) -> tuple[object, ...]:
+    record = settled.record
+    return (
+        record.record_id,
+        record.token,
+        record.job_id,
+        record.redrive_count,
+        record.attempt,
+        dead.kind,
+        dead.message,
+        record.key,
+        record.value,
+        encode_headers(record.headers),
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+    )
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> Columns:
+    return tuple(list(column) for column in zip(*rows, strict=True))

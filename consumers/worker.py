@@ -1,0 +1,175 @@
+"""One worker process: wiring, and the order of start and stop.
+
+Start: health server, topics verified (a missing topic makes the join hang for ever), database claimed, then the join with a
+deadline. Stop: drain, leave the group, close. The broker object is driven directly, not through a FastStream application,
+whose start has no deadline and whose stop is skipped when a hook raises (docs/decisions/0001).
+"""
+
+import asyncio
+import logging
+import os
+import re
+import signal
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from faststream.kafka import KafkaBroker
+
+from consumers import metrics
+from consumers.engine.engine import Engine, Limits
+from consumers.engine.intake import make_intake
+from consumers.health import HealthServer
+from consumers.providers.http import HttpProvider
+from consumers.settings import WorkerSettings
+from consumers.source import SubscriberSource
+from consumers.store.postgres import PostgresStore
+from topics.catalogue import HOP_BYTES, MAX_MESSAGE_BYTES
+from topics.connection import kafka_broker
+from topics.provision import verify_topics
+
+log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 10.0
+EXIT_NOW = 130
+
+
+class StartError(Exception):
+    """The worker cannot start; the text says what to change."""
+
+
+class Worker:
+    """A member of the consumer group, from start to stop. Built inside the running loop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._stopping = asyncio.Event()
+        self._joined = False
+
+    async def run(self) -> int:
+        """Work until SIGTERM or SIGINT, or until the engine fails; return the exit code.
+
+        Raises:
+            StartError, KafkaConnectionError, ProvisionError, StoreUnavailableError, WrongGroupError: it could not start.
+
+        """
+        self._catch_signals()
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(
+                HealthServer(
+                    address=settings.bind_address, port=settings.health_port, ready=self._why_not_ready, status=self._status
+                )
+            )
+            await self._verify_topics()
+            store = await PostgresStore.connect(settings.database_url.get_secret_value())
+            stack.push_async_callback(store.close)
+            await store.claim_group(settings.kafka_group_id)
+            provider = await stack.enter_async_context(
+                HttpProvider(settings.provider_url, timeout_seconds=settings.provider_timeout_seconds)
+            )
+            broker, self._engine = self._wire(store, provider)
+            return await self._live(broker, self._engine)
+
+    def _wire(self, store: PostgresStore, provider: HttpProvider) -> tuple[KafkaBroker, Engine]:
+        settings = self._settings
+        broker = kafka_broker(
+            settings,
+            client_id=f"tokenflow-worker-{settings.worker_index}",
+            max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES,
+        )
+        source = SubscriberSource(broker)
+        pattern = re.compile(settings.token_pattern) if settings.token_pattern else None
+        limits = Limits(
+            slots=settings.slots,
+            drain_seconds=settings.drain_limit_seconds,
+            commit_interval_seconds=settings.commit_interval_seconds,
+        )
+        engine = Engine(source, store, provider, intake=make_intake(pattern), limits=limits)
+        source.subscribe([settings.tokens_topic], engine, settings)
+        metrics.watch(engine, slots=settings.slots)
+        return broker, engine
+
+    async def _live(self, broker: KafkaBroker, engine: Engine) -> int:
+        try:
+            if await self._until_stopping(broker.start(), timeout_seconds=self._settings.start_deadline_seconds):
+                engine.start()
+                self._joined = True
+                log.info("joined the group %s: up to %d calls", self._settings.kafka_group_id, self._settings.slots)
+                await self._until_stopping(engine.failed())
+        except TimeoutError as error:
+            raise StartError(
+                f"could not join the group {self._settings.kafka_group_id} within "
+                f"{self._settings.start_deadline_seconds:.0f} s: see that the brokers and the other workers are healthy."
+            ) from error
+        finally:
+            self._joined = False
+            if not engine.failure.done():
+                await engine.stop()
+            await self._leave(broker)
+        if engine.failure.done():
+            log.critical("the engine failed; what was in flight will be repeated", exc_info=engine.failure.result())
+            return 1
+        log.info("stopped")
+        return 0
+
+    async def _until_stopping(self, work: Coroutine[Any, Any, None], *, timeout_seconds: float | None = None) -> bool:
+        """Await `work`, or a signal to stop, whichever comes first: True if the work ended. Raises what it raises."""
+        task = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({task, stopping}, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise TimeoutError
+            if task in done:
+                await task
+            return task in done
+        finally:
+            for one in (task, stopping):
+                one.cancel()
+            await asyncio.wait({task, stopping}, timeout=LEAVE_SECONDS)
+
+    async def _leave(self, broker: KafkaBroker) -> None:
+        """Leave the group, so that the others get the partitions at once and not after a session timeout."""
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await broker.stop()
+        except Exception:  # lint: allow broad-except because nothing that happens here may keep the process alive
+            log.exception("could not leave the group cleanly; its partitions move after the session timeout")
+
+    async def _verify_topics(self) -> None:
+        for difference in await verify_topics(self._settings):
+            if difference.fatal:
+                raise StartError(str(difference))
+            log.warning("%s", difference)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self) -> None:
+        """First Ctrl-C: drain. Second: now; what is in flight is repeated by the next owner of its partition."""
+        if self._stopping.is_set():
+            os._exit(EXIT_NOW)
+        log.warning("finishing the calls in flight; Ctrl-C again stops now and repeats them")
+        self._stopping.set()
+
+    def _why_not_ready(self) -> str | None:
+        if self._engine is None:
+            return "starting"
+        if not self._joined:
+            return "stopping" if self._stopping.is_set() else "joining the group"
+        return "draining" if self._engine.state.draining else None
+
+    def _status(self) -> Mapping[str, object]:
+        """Describe the worker for an operator; counts of records."""
+        engine = self._engine
+        books = {} if engine is None else engine.counts()
+        return {
+            "slots": self._settings.slots,
+            "drain_limit_seconds": self._settings.drain_limit_seconds,
+            "not_ready": self._why_not_ready(),
+            **books,
+        }
