@@ -26,12 +26,12 @@ async def _serve(settings: MockApiSettings) -> None:
         server.end_on_signals()
         typer.echo(_greeting(server, settings))
         await server.run()
+        count = server.mock.ledger.summary()
     finally:
         await server.stop()
-    count = server.mock.ledger.summary()
     typer.echo(
         f"mock API: {count['calls']:,} calls of {count['distinct_tokens']:,} tokens, {count['repeated_calls']:,} repeated, "
-        f"{count['disconnected']:,} left before the answer"
+        f"{count['in_flight']:,} cut off now, {count['disconnected']:,} left by their callers"
     )
 
 

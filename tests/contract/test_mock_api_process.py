@@ -1,0 +1,73 @@
+"""The mock API as a process: how it starts, refuses to start, and ends."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.mock_processes import running_mock_api, spawn_mock_api
+from tests.support.raw_http import RawConnection, score_of
+
+
+def _outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    printed, complained = process.communicate(timeout=15)
+    return process.returncode, printed, complained
+
+
+async def test_sigterm_ends_it_within_a_second_with_calls_in_flight(tmp_path: Path) -> None:
+    """The outside world does not drain: callers are cut off, the count is printed, the exit code is 0."""
+    with running_mock_api(tmp_path) as mock:
+        connections = [await RawConnection.open(mock.port) for _ in range(20)]
+        for connection in connections:
+            await connection.send(score_of("1234"))
+        while mock.stats()["calls"] < 20:
+            pass
+        began = time.monotonic()
+        printed = mock.end()
+        assert time.monotonic() - began < 1
+        assert mock.process.returncode == 0
+        assert "20 calls of 1 tokens, 19 repeated, 20 cut off now, 0 left by their callers" in printed
+        for connection in connections:
+            assert await connection.rest() == b""
+            await connection.close()
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    """A second mock on the same port says what to change, without a traceback."""
+    with running_mock_api(tmp_path) as mock:
+        code, printed, complained = _outcome(spawn_mock_api(tmp_path, {"MOCK_API_PORT": str(mock.port)}))
+    assert (code, printed, complained.count("\n")) == (1, "", 1)
+    assert complained.startswith(f"Port {mock.port} on 127.0.0.1 is in use")
+    assert "MOCK_API_PORT" in complained
+
+
+def test_an_address_of_another_machine_is_one_sentence(tmp_path: Path) -> None:
+    """An address that is not ours (TEST-NET-1, RFC 5737) names the setting."""
+    code, _, complained = _outcome(spawn_mock_api(tmp_path, {"BIND_ADDRESS": "192.0.2.1"}))
+    assert (code, complained.count("\n")) == (1, 1)
+    assert "cannot listen on 192.0.2.1:0" in complained
+    assert "BIND_ADDRESS" in complained
+
+
+@pytest.mark.parametrize(
+    ("environment", "names"),
+    [
+        ({"MOCK_API_ERROR_RATIO": "1.5"}, ["MOCK_API_ERROR_RATIO=1.5"]),
+        ({"MOCK_API_LATENCY_MIN_SECONDS": "20"}, ["MOCK_API_LATENCY_MIN_SECONDS=20", "MOCK_API_LATENCY_MAX_SECONDS=10"]),
+        ({"MOCK_API_PORT": "http"}, ["MOCK_API_PORT=http"]),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, environment: dict[str, str], names: list[str]) -> None:
+    """One sentence with the variable and its value, exit code 1, no traceback."""
+    code, printed, complained = _outcome(spawn_mock_api(tmp_path, environment))
+    assert (code, printed, complained.count("\n")) == (1, "", 1)
+    assert all(name in complained for name in names)
+
+
+def test_settings_are_read_from_the_env_file_of_the_folder(tmp_path: Path) -> None:
+    """A .env with comments and spaces behind its values is understood; the environment wins over it."""
+    lines = ["MOCK_API_LATENCY_MIN_SECONDS=1   # quick", "MOCK_API_LATENCY_MAX_SECONDS=2  ", "MOCK_API_ERROR_RATIO=0.5"]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    with running_mock_api(tmp_path, {"MOCK_API_ERROR_RATIO": "0.1"}) as mock:
+        assert ", 1-2 s a call, 10% errors" in mock.greeting
