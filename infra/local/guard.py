@@ -134,7 +134,7 @@ class GuardedProcess:
                     return
 
     def _read_exit(self) -> int:
-        """Read the guard's last word and let go of its pipes; without a last word the guard was killed, its child with it."""
+        """Read the guard's last word and let go of its pipes; without one the guard was killed, and its child with it."""
         report, leash = self._guard.stdout, self._guard.stdin
         words = report.read().split() if report is not None else []
         for pipe in (report, leash):
