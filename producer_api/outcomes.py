@@ -143,6 +143,11 @@ class OutcomeReader:
             log.warning("outcomes cannot be read: %r", error)
 
 
+def encode_outcome(outcome: Outcome) -> bytes:
+    """Write an outcome as JSON, its result byte for byte as it was read."""
+    return msgspec.json.encode(outcome)
+
+
 def _outcome(row: asyncpg.Record) -> Outcome:
     return Outcome(
         token=row["token"],

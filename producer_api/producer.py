@@ -1,6 +1,6 @@
-"""The process's one Kafka producer: it connects by itself, bounds every wait, and is replaced when it can no longer be trusted.
+"""The process's one Kafka producer: it connects by itself, bounds every wait, and is replaced once it cannot be trusted.
 
-State: `_broker` is set and cleared by the task `_keep_connected` alone; `_unacknowledged` grows in `produce` and shrinks in
+State: `_broker` is set by the task `run` and cleared by it or by `stop`; `_unacknowledged` grows in `produce` and shrinks in
 the produce task's callback. All on one event loop, so there is no lock.
 """
 
@@ -10,6 +10,7 @@ import time
 from typing import Any, Final
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from faststream.exceptions import IncorrectState
 from faststream.kafka import KafkaBroker
 
 from producer_api.metrics import Metrics
@@ -26,7 +27,6 @@ FIRST_BACKOFF_SECONDS: Final = 0.25
 MAX_BACKOFF_SECONDS: Final = 5.0
 NOT_APPENDED: Final = (KafkaTimeoutError, UnknownTopicOrPartitionError)
 """Raised before a record enters a batch: they leave no gap in the idempotent producer's sequence numbers."""
-_NAME_CAP: Final = 60
 
 log = logging.getLogger(__name__)
 
@@ -122,21 +122,24 @@ class TokenProducer:
         try:
             missing = [difference for difference in await verify_topics(self._settings) if difference.fatal]
         except (KafkaConnectionError, ProvisionError) as error:
-            return self._not_connected(str(error))
+            self._say_why_not(str(error))
+            return None
         for difference in missing:
             if difference.topic == self._settings.tokens_topic:
-                return self._not_connected(f"The {difference}.")
+                self._say_why_not(f"The {difference}.")
+                return None
         broker = kafka_broker(self._settings, client_id="tokenflow-api", max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await broker.connect()
         except (TimeoutError, OSError, KafkaError) as error:
             await self._stop_broker(broker)
-            return self._not_connected(f"Kafka answered and then did not: {error}")
+            self._say_why_not(f"Kafka answered and then did not: {error!r}")
+            return None
         log.info("connected to Kafka at %s", self._settings.kafka_bootstrap_servers)
         return broker
 
-    def _not_connected(self, sentence: str) -> None:
+    def _say_why_not(self, sentence: str) -> None:
         if sentence != self._why_not:
             log.warning("%s", sentence)
         self._why_not = sentence
@@ -191,21 +194,21 @@ class TokenProducer:
             self._metrics.late.labels("acknowledged" if error is None and not task.cancelled() else "failed").inc()
         if error is None:
             return
-        self._metrics.produce_failures.labels(type(error).__name__[:_NAME_CAP]).inc()
+        self._metrics.produce_failures.labels(type(error).__name__).inc()
         log.error("a produce failed: %r", error)
         if broker is self._broker and not isinstance(error, NOT_APPENDED) and not self._lost_trust.is_set():
             self._metrics.replacements.inc()
             self._lost_trust.set()
 
     def _raise_refusal(self, task: asyncio.Task[Any], record: OutgoingRecord) -> None:
-        """Translate what Kafka's client raised; anything but a KafkaError is a bug and passes through."""
+        """Translate what Kafka's client raised (IncorrectState: the producer was just retired); a bug passes through."""
         try:
             task.result()
         except MessageSizeTooLargeError as error:
             raise RecordTooLargeError(
                 f"The broker refuses a record of {record.size_bytes} bytes: see max.message.bytes of the topic."
             ) from error
-        except KafkaError as error:
+        except (KafkaError, IncorrectState) as error:
             raise NotAcknowledgedError(
                 f"Kafka refused the record ({type(error).__name__}).", record_id=record.record_id
             ) from error

@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
+from prometheus_client import Counter
+
 from producer_api.outcomes import Found, Outcome
 from producer_api.problems import DatabaseUnavailableError, TooManyWaitersError
 
@@ -32,9 +34,16 @@ class OutcomeWatcher:
     """Answers "what became of it", at once or when a final outcome is stored, whichever the caller asked for."""
 
     def __init__(
-        self, read: Read, *, poll_seconds: float, max_waiters: int, clock: Callable[[], float] = time.monotonic
+        self,
+        read: Read,
+        *,
+        poll_seconds: float,
+        max_waiters: int,
+        reads: Counter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
+        self._reads = reads
         self._poll_seconds = poll_seconds
         self._max_waiters = max_waiters
         self._clock = clock
@@ -42,9 +51,10 @@ class OutcomeWatcher:
         self._fresh: list[_Wait] = []
         self._news = asyncio.Event()
         self._closing = False
+        self._ended = False
 
     async def run(self) -> None:
-        """Ask for fresh waits at once and for all of them every `poll_seconds`; runs until cancelled, and leaves none behind."""
+        """Ask for fresh waits at once and for all every `poll_seconds`; runs until cancelled, and leaves none behind."""
         next_poll = self._clock()
         try:
             while True:
@@ -56,7 +66,7 @@ class OutcomeWatcher:
                 self._fresh = []
                 await self._answer([wait for wait in batch if not wait.answer.done()])
         finally:
-            self._closing = True
+            self._ended = True
             for wait in self._waits:
                 _set_error(wait, DatabaseUnavailableError("The server is stopping."))
 
@@ -81,6 +91,8 @@ class OutcomeWatcher:
         return len(self._waits)
 
     async def _ask(self, token: str | None, record_id: str | None, wait_seconds: float) -> Outcome | None:
+        if self._ended:
+            raise DatabaseUnavailableError("The server is stopping.")
         if len(self._waits) >= self._max_waiters:
             raise TooManyWaitersError(f"{len(self._waits)} requests wait already. Ask again in a moment.")
         until = 0 if self._closing else self._clock() + wait_seconds
@@ -113,9 +125,11 @@ class OutcomeWatcher:
         try:
             found = await self._read(tokens, record_ids)
         except DatabaseUnavailableError as error:
+            self._reads.labels("failed").inc()
             for wait in batch:
                 _set_error(wait, error)
             return
+        self._reads.labels("answered").inc()
         now = self._clock()
         for wait in batch:
             outcome = wait.found_in(found)

@@ -1,0 +1,87 @@
+"""`tokenflow serve`: the HTTP API as a process."""
+
+import logging
+import socket
+from typing import Final
+
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from producer_api.app import create_app
+from producer_api.services import Services
+from producer_api.settings import ApiSettings
+from topics.connection import calm_client_logs
+from topics.settings import SettingsError, load_settings
+
+GRACE_SECONDS: Final = 15
+"""Above the produce timeout's default, so that a running POST gets its answer; waiting GETs are sent home at once."""
+BACKLOG: Final = 2048
+
+
+class ApiServer(uvicorn.Server):
+    """Uvicorn, which when told to stop lets the waiting GETs answer first."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.failed = False
+        app = create_app(settings, give_up=self.give_up)
+        self._services: Services = app.state.services
+        super().__init__(_uvicorn_config(app, settings))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting and let running requests end, without waiting out the long polls."""
+        self._services.watcher.close()
+        await super().shutdown(sockets)
+
+    def give_up(self) -> None:
+        """Stop, and remember that it was not asked for."""
+        self.failed = True
+        self.should_exit = True
+
+
+def serve() -> None:
+    """Run the HTTP API until it is told to stop (SIGTERM, Ctrl-C)."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    calm_client_logs()
+    try:
+        settings = load_settings(ApiSettings)
+        listening = _listen(settings)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    server = ApiServer(settings)
+    server.run([listening])
+    if server.failed:
+        raise typer.Exit(1)
+
+
+def _uvicorn_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(GRACE_SECONDS, int(settings.api_produce_timeout_seconds) + 5),
+        log_config=None,
+    )
+
+
+def _listen(settings: ApiSettings) -> socket.socket:
+    """Open the listening socket before anything starts.
+
+    Raises:
+        SettingsError: the address or the port cannot be used.
+
+    """
+    host, port = settings.bind_address.strip("[]"), settings.api_port
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({error.strerror or error}): "
+            "set another API_PORT, or stop what uses it."
+        ) from error
