@@ -66,7 +66,7 @@ class GuardedProcess:
             "argv": [str(argument) for argument in argv],
             "cwd": None if cwd is None else str(cwd),
             "user": user,
-            "group": None if user is None else _group_of(user),
+            "group": None if user is None else group_of(user),
             "stop_signal": int(stop_signal),
             "orphan_grace_seconds": orphan_grace_seconds,
         }
@@ -174,7 +174,7 @@ def _set_aside_if_large(log_path: Path) -> int:
     return 0
 
 
-def _group_of(user: int) -> int:
+def group_of(user: int) -> int:
     """Return a user's primary group; a user without an entry has the group of the same number."""
     try:
         return pwd.getpwuid(user).pw_gid

@@ -86,7 +86,7 @@ class LocalKafka(LocalService):
 
     def prepare(self, progress: Progress) -> None:
         """Install the jars, write the settings, and format the data folder once."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.make_folder()
         self._jars = artifacts.install_jars(fallback=self.folder, progress=progress)
         self._write_properties("server.properties", data="data")
         if not (self.folder / "data").exists():

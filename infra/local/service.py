@@ -1,6 +1,7 @@
 """What the local Kafka and the local PostgreSQL have in common: prepare, start, wait until ready, stop."""
 
 import abc
+import os
 import time
 from pathlib import Path
 
@@ -80,6 +81,22 @@ class LocalService(abc.ABC):
         except TimeoutError:
             self.process.kill()
             return self.process.wait(self.stop_seconds)
+
+    def make_folder(self) -> None:
+        """Make the service's folder.
+
+        Raises:
+            LocalStackError: it cannot be made, or belongs to another user.
+
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{self.folder} cannot be made ({error.strerror}): run from a folder of your own."
+            raise LocalStackError(msg) from error
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            msg = f"{self.folder} belongs to another user: run as that user, or delete the state folder (its data are lost)."
+            raise LocalStackError(msg)
 
     def _with_log(self, sentence: str) -> str:
         lines = "\n".join(f"    {line}" for line in self.process.last_lines(8))
