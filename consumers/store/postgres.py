@@ -41,7 +41,7 @@ class WrongGroupError(Exception):
 class PostgresStore:
     """Implements consumers.ports.Store on a small pool: two connections that write, two that read the done-set."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     @classmethod
