@@ -1,7 +1,7 @@
 # Developer commands; `make` alone lists them. Recipes use relative paths only, so a folder with spaces is fine.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-TOKENFLOW := $(PY) -m infra.cli.main
+TOKENFLOW := $(PY) -m infra.cli
 SOURCES := producer_api consumers topics mock_api infra tests
 UV_VERSION := 0.13.9
 COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -30,6 +30,8 @@ class LocalSettings(BaseSettings):
     kafka_port: Port = Field(9092, description="Port of the local Kafka.")
     kafka_controller_port: Port = Field(9093, description="Port of the local Kafka's controller, for itself alone.")
     postgres_port: Port = Field(5433, description="Port of the local PostgreSQL.")
+    provider_url: OptionalText = Field(None, description="The API that workers call; the mock API when absent.")
+    tokens_topic: str = Field("tokens", min_length=1, description="Topic that tokens arrive in.")
     worker_concurrency: int = Field(50, ge=1, description="With QUEUE_BATCH_SIZE: the calls that a worker holds at most.")
     queue_batch_size: int = Field(100, ge=1, description="With WORKER_CONCURRENCY: the calls that a worker holds at most.")
 

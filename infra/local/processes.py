@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,10 @@ KILL_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to run a process of ours: argument list, whole environment, log file."""
+    """How to run a process of ours: argument list, whole environment (asked for at each start), log file."""
 
     argv: Sequence[str]
-    env: Mapping[str, str]
+    environment: Callable[[], Mapping[str, str]]
     log_path: Path
 
 
@@ -35,7 +35,7 @@ def launch(name: str, command: Command) -> GuardedProcess:
 
     """
     try:
-        return GuardedProcess.start(command.argv, env=command.env, log_path=command.log_path)
+        return GuardedProcess.start(command.argv, env=command.environment(), log_path=command.log_path)
     except LocalStackError as error:
         raise PartError(f"{name}: {error}") from error
 
@@ -50,15 +50,27 @@ async def ended(process: GuardedProcess, seconds: float, hurry: asyncio.Event | 
     return True
 
 
-async def end(process: GuardedProcess | None, hurry: asyncio.Event, *, deadline_seconds: float) -> tuple[str, str]:
-    """Ask a process to end and wait, or kill it; the state to show, and a detail. Legal in every state."""
+async def end(
+    process: GuardedProcess | None,
+    hurry: asyncio.Event,
+    *,
+    deadline_seconds: float,
+    hurried_seconds: float = 0.0,
+    stop_signal: int = signal.SIGTERM,
+) -> tuple[str, str]:
+    """Ask a process to end and wait, or kill it; the state to show, and a detail. Legal in every state.
+
+    In a hurry the process still gets `hurried_seconds` to end in good order; with none it is not even asked.
+    """
     if process is None or process.poll() is not None:
         return "stopped", ""
-    if not hurry.is_set():
-        process.signal(signal.SIGTERM)
-        if await ended(process, deadline_seconds, hurry):
-            code = process.poll()
-            return "stopped", f"exit code {code}" if code else ""
+    asked = not hurry.is_set() or hurried_seconds > 0
+    if asked:
+        process.signal(stop_signal)
+    in_time = asked and not hurry.is_set() and await ended(process, deadline_seconds, hurry)
+    if in_time or (hurry.is_set() and await ended(process, hurried_seconds)):
+        code = process.poll()
+        return "stopped", f"exit code {code}" if code else ""
     await put_down(process)
     return "killed", "" if hurry.is_set() else f"it had not ended after {deadline_seconds:.0f} s"
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -27,10 +27,26 @@ SETTLED: Final = frozenset({"waiting", "ready", "done", "stopped", "failed", "ki
 """States whose clock stands still."""
 
 
+class Stream(Protocol):
+    """What a screen writes to: a text file, or what looks like one."""
+
+    def write(self, text: str, /) -> int:
+        """Write text."""
+
+    def flush(self) -> None:
+        """Let it be seen."""
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+
+    def fileno(self) -> int:
+        """Number of the file below."""
+
+
 class Enduring:
     """A text stream that outlives its reader: what it cannot take is dropped (terminal closed, pipe ended)."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
@@ -55,11 +71,6 @@ class Enduring:
         """Number of the underlying file, which Rich asks for the width."""
         return self._stream.fileno()
 
-    @property
-    def encoding(self) -> str:
-        """Encoding of the underlying stream."""
-        return self._stream.encoding
-
 
 @dataclass(slots=True)
 class Row:
@@ -81,7 +92,7 @@ class Screen:
     """The rows and lines of one run; used by the event loop's thread, drawn by Rich's."""
 
     def __init__(
-        self, names: Iterable[str], *, stream: TextIO = sys.stdout, clock: Callable[[], float] = time.monotonic
+        self, names: Iterable[str], *, stream: Stream = sys.stdout, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
         self._rows = {name: Row() for name in names}

@@ -110,15 +110,19 @@ class Service:
         """Ask a worker's /status; see Part."""
         if self.kind is not Kind.WORKER or not self.is_running():
             return None
-        status = await read_json(self.endpoint, "/status")
-        match status:
-            case {"calling": int(calling), "drain_limit_seconds": int() | float() as limit}:
-                return Calls(calling, float(limit))
-            case _:
-                return None
+        return await ask_calls(self.endpoint)
 
     async def stop(self, hurry: asyncio.Event) -> tuple[str, str]:
         """Ask it to end, and wait for as long as its work may take; see Part."""
         calls = await self.calls()
         deadline = self._stop_seconds if calls is None else calls.drain_limit_seconds + WORKER_SLACK_SECONDS
         return await end(self._process, hurry, deadline_seconds=deadline)
+
+
+async def ask_calls(endpoint: Endpoint) -> Calls | None:
+    """Ask a worker's /status what it has to finish; None when it does not say."""
+    match await read_json(endpoint, "/status"):
+        case {"calling": int(calling), "drain_limit_seconds": int() | float() as limit}:
+            return Calls(calling, float(limit))
+        case _:
+            return None

@@ -17,7 +17,7 @@ from infra.local.errors import LocalStackError
 from infra.local.parts import Kind, Part, PartError
 from infra.local.restarts import GiveUp, Restarts, StartAgain
 from infra.local.screen import Screen
-from infra.local.stopping import StopRequest
+from infra.local.stopping import StopRequest, farewell
 
 POLL_SECONDS: Final = 0.1
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -149,7 +149,9 @@ class Supervisor:
         running = sorted((part for part in self._parts if part.is_running()), key=lambda part: part.kind)
         if not running:
             return
-        self._screen.say(await farewell(running))
+        answers = await asyncio.gather(*(part.calls() for part in running))
+        hint = "; Ctrl-C again stops now and repeats them"
+        self._screen.say(farewell([calls for calls in answers if calls is not None], hint=hint))
         self._screen.open()
         for _, group in groupby(running, key=lambda part: part.kind):
             async with asyncio.TaskGroup() as stops:
@@ -164,15 +166,3 @@ class Supervisor:
             if not stop.done() and (calls := await part.calls()):
                 self._screen.show(part.name, "stopping", f"{calls.calling:,} calls to finish")
         self._screen.show(part.name, *await stop)
-
-
-async def farewell(parts: Sequence[Part]) -> str:
-    """Say what a stop waits for, by the workers' own numbers."""
-    answers = await asyncio.gather(*(part.calls() for part in parts))
-    calls = [answer for answer in answers if answer is not None]
-    calling = sum(answer.calling for answer in calls)
-    if not calling:
-        return "stopping"
-    limit = max(answer.drain_limit_seconds for answer in calls)
-    noun = "call" if calling == 1 else "calls"
-    return f"finishing {calling:,} {noun} (at most {limit:.0f} s); Ctrl-C again stops now and repeats them"
