@@ -1,6 +1,7 @@
 """`tokenflow serve`: the HTTP API as a process."""
 
 import logging
+import os
 import socket
 from typing import Final
 
@@ -82,6 +83,6 @@ def _listen(settings: ApiSettings) -> socket.socket:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
     except OSError as error:
         raise SettingsError(
-            f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({error.strerror or error}): "
+            f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({os.strerror(error.errno or 0)}): "
             "set another API_PORT, or stop what uses it."
         ) from error

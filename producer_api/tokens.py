@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from producer_api.bodies import read_limited
-from producer_api.documents import EXAMPLE_ID, Accepted, OutcomeDocument, WaitSeconds, outcome_response
+from producer_api.documents import Accepted, OutcomeDocument, WaitSeconds, outcome_response
 from producer_api.problems import (
     BodyTooLargeError,
     DatabaseUnavailableError,
@@ -79,9 +79,7 @@ def token_of_path(
     response_model=Accepted,
     openapi_extra=_BODY,
     responses={
-        202: {
-            "headers": {"Location": {"schema": {"type": "string"}, "description": f"/tokens/1234 (record {EXAMPLE_ID})."}}
-        },
+        202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "/tokens/1234"}}},
         422: {"description": "The body is not a JSON object with a usable token; the problem says why."},
         **documented(
             BodyTooLargeError, RecordTooLargeError, KafkaUnavailableError, NotAcknowledgedError, TooManyProducesError
