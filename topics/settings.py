@@ -4,13 +4,18 @@ A settings object is built once, in a process's entry point, by `load_settings`,
 the environment. Real environment variables win over `./.env`; keys that belong to other processes are ignored.
 """
 
+import re
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from topics.catalogue import retry_topic_name
+
+MINUTES_PER_DAY = 1440
+_SECRET = re.compile("PASSWORD|SECRET|_KEY|_URL")
+"""Names of settings whose value may be or carry a secret; it is not repeated in a complaint."""
 
 
 class SettingsError(ValueError):
@@ -20,6 +25,23 @@ class SettingsError(ValueError):
 def _blank_is_absent(value: object) -> object:
     """Read `NAME=` in a .env as "not set", which is what whoever emptied it means."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _is_regular_expression(pattern: str | None) -> str | None:
+    """Refuse at the start what would otherwise fail at the first record."""
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        msg = f"this is not a regular expression: {error}"
+        raise ValueError(msg) from error
+    return pattern
+
+
+def _can_name_a_topic(name: str) -> str:
+    if name in {".", ".."}:
+        msg = "Kafka has no topic of this name"
+        raise ValueError(msg)
+    return name
 
 
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
@@ -47,7 +69,7 @@ class KafkaSettings(BaseSettings):
         "tokenflow", min_length=1, description="Consumer group of the workers; one database serves one group."
     )
 
-    tokens_topic: str = Field(
+    tokens_topic: Annotated[str, AfterValidator(_can_name_a_topic)] = Field(
         "tokens",
         pattern=r"^[A-Za-z0-9._-]{1,200}$",
         description="Topic that tokens arrive in; retry and DLQ derive from it.",
@@ -56,20 +78,29 @@ class KafkaSettings(BaseSettings):
         12, ge=1, le=10_000, description="Partitions of the tokens and retry topics when they are created."
     )
     kafka_replication_factor: int = Field(1, ge=1, le=32_767, description="Replicas of each topic when it is created.")
-    topic_retention_days: float = Field(30, gt=0, description="How long the tokens and retry topics keep a record.")
+    topic_retention_days: float = Field(
+        30, gt=0, le=36_500, allow_inf_nan=False, description="Days that the tokens and retry topics keep a record."
+    )
     retry_delay_minutes: float = Field(
         5, description="Minutes before a failed record is tried again; fractions are allowed (0.05 = 3 s)."
     )
-    token_pattern: OptionalText = Field(
+    token_pattern: Annotated[OptionalText, AfterValidator(_is_regular_expression)] = Field(
         None, description="Regular expression that a whole token must match; absent = 1-256 printable characters."
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_sasl_username and self.kafka_sasl_password):
-            msg = f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: set both."
+        protocol, days = self.kafka_security_protocol, self.topic_retention_days
+        if protocol.startswith("SASL") and not (self.kafka_sasl_username and self.kafka_sasl_password):
+            msg = f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: set both."
             raise ValueError(msg)
         retry_topic_name(self.tokens_topic, self.retry_delay_minutes)
+        if self.retry_delay_minutes >= days * MINUTES_PER_DAY:
+            msg = (
+                f"RETRY_DELAY_MINUTES={self.retry_delay_minutes:g} is not below TOPIC_RETENTION_DAYS={days:g}: "
+                "Kafka would delete records before they are due. Lower the delay or raise the retention."
+            )
+            raise ValueError(msg)
         return self
 
     @property
@@ -103,4 +134,8 @@ def _sentence(detail: ErrorDetails) -> str:
     """Turn one pydantic error into "NAME=value: reason", and a relation between settings into its own sentence."""
     message = str(detail["msg"]).removeprefix("Value error, ")
     name = "_".join(str(part) for part in detail["loc"]).upper()
-    return f"{name}={detail['input']}: {message}" if name else message
+    if not name:
+        return message
+    if detail["type"] == "missing":  # its input would be all other settings, passwords included
+        return f"{name} is not set: {message}"
+    return f"{name}: {message}" if _SECRET.search(name) else f"{name}={detail['input']}: {message}"
