@@ -1,0 +1,1 @@
+"""The contract with the database: numbered migrations, and what applies them."""
