@@ -70,7 +70,8 @@ async def end(
     in_time = asked and not hurry.is_set() and await ended(process, deadline_seconds, hurry)
     if in_time or (hurry.is_set() and await ended(process, hurried_seconds)):
         code = process.poll()
-        return "stopped", f"exit code {code}" if code else ""
+        as_asked = code in {0, -stop_signal, 128 + stop_signal}  # the last is how Java says it
+        return "stopped", "" if as_asked else f"exit code {code}"
     await put_down(process)
     return "killed", "" if hurry.is_set() else f"it had not ended after {deadline_seconds:.0f} s"
 

@@ -5,7 +5,7 @@ serves, then API and workers; the mock API needs nobody. A Kafka or PostgreSQL t
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +24,7 @@ STEP_SECONDS: Final = 60.0
 START_SECONDS: Final = 60.0
 WORKER_START_SECONDS: Final = 120.0
 """A worker that joins waits for the drain of the others; it gives up by itself after 85 s, with a better sentence."""
-STOP_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 20.0
 WORKER_STOP_SECONDS: Final = 60.0
 """For a worker that does not say what its drain limit is; 40 s is the default one."""
 WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
@@ -61,8 +61,18 @@ class Builder:
         self._stack = Stack([], kafka, postgres)
         names = {server.name for server in servers}
         steps = [
-            self._step("topics", ["topics", "create"], needs=sorted(names & {"Kafka"})),
-            self._step("migrations", ["migrate"], needs=sorted(names & {"PostgreSQL"})),
+            Step(
+                "topics",
+                needs=sorted(names & {"Kafka"}),
+                command=self._command("topics", ["topics", "create"], self._kafka_address),
+                deadline_seconds=STEP_SECONDS,
+            ),
+            Step(
+                "migrations",
+                needs=sorted(names & {"PostgreSQL"}),
+                command=self._command("migrations", ["migrate"], self._addresses),
+                deadline_seconds=STEP_SECONDS,
+            ),
         ]
         after = [*sorted(names), *(step.name for step in steps)]
         workers = [self._worker(number, after) for number in range(1, self._workers + 1)]
@@ -96,9 +106,6 @@ class Builder:
         servers.append(Server(postgres, kind=Kind.POSTGRES, address=f"127.0.0.1:{self._settings.postgres_port}"))
         return postgres
 
-    def _step(self, name: str, verb: Sequence[str], *, needs: Sequence[str]) -> Step:
-        return Step(name, needs=needs, command=self._command(name, verb), deadline_seconds=STEP_SECONDS)
-
     def _mock_api(self) -> Service:
         return Service(
             "mock API",
@@ -116,7 +123,7 @@ class Builder:
             "API",
             kind=Kind.API,
             needs=needs,
-            command=self._command("api", ["serve"]),
+            command=self._command("api", ["serve"], self._addresses),
             endpoint=self.endpoint(self._settings.api_port),
             ready_path="/health/ready",
             start_seconds=START_SECONDS,
@@ -128,30 +135,37 @@ class Builder:
             f"worker {number}",
             kind=Kind.WORKER,
             needs=needs,
-            command=self._command(f"worker-{number}", ["work"], {"WORKER_INDEX": str(number)}),
+            command=self._command(f"worker-{number}", ["work"], lambda: self._worker_settings(number)),
             endpoint=self.endpoint(self._settings.worker_port + number),
             ready_path="/health/ready",
             start_seconds=WORKER_START_SECONDS,
             stop_seconds=WORKER_STOP_SECONDS,
         )
 
-    def _command(self, log_name: str, verb: Sequence[str], extra: Mapping[str, str] | None = None) -> Command:
-        """Run a verb of our own command line; -P, so that no file of the folder can take a module's name."""
+    def _command(
+        self, log_name: str, verb: Sequence[str], handed_down: Callable[[], Mapping[str, str]] | None = None
+    ) -> Command:
+        """Run a verb of our own command line; -P, so that no file of the folder can take a module's name.
+
+        `handed_down` is asked at each start: what the stack knows better than the environment.
+        """
         return Command(
             argv=[sys.executable, "-P", "-m", "infra.cli", *verb],
-            environment=lambda: {**self._environment, **self._addresses(), **(extra or {})},
+            environment=lambda: {**self._environment, "PYTHONUNBUFFERED": "1", **(handed_down() if handed_down else {})},
             log_path=self._state.logs / f"{log_name}.log",
         )
 
+    def _kafka_address(self) -> Mapping[str, str]:
+        return {"KAFKA_BOOTSTRAP_SERVERS": self._stack.kafka}
+
     def _addresses(self) -> Mapping[str, str]:
-        """What the stack itself knows better than the environment: where its servers are."""
+        """Where Kafka and the database are; for what starts after both."""
+        return {**self._kafka_address(), "DATABASE_URL": self._stack.database_url}
+
+    def _worker_settings(self, number: int) -> Mapping[str, str]:
         mock_api = self.endpoint(self._settings.mock_api_port).url
-        return {
-            "KAFKA_BOOTSTRAP_SERVERS": self._stack.kafka,
-            "DATABASE_URL": self._stack.database_url,
-            "PROVIDER_URL": self._settings.provider_url or f"{mock_api}/score/{{token}}",
-            "PYTHONUNBUFFERED": "1",
-        }
+        provider = self._settings.provider_url or f"{mock_api}/score/{{token}}"
+        return {**self._addresses(), "PROVIDER_URL": provider, "WORKER_INDEX": str(number)}
 
 
 def program() -> Path:
