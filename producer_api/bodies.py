@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from producer_api.problems import BodyTooLargeError, BodyTooSlowError
 from topics.catalogue import MAX_MESSAGE_BYTES
@@ -18,7 +18,7 @@ async def read_limited(request: Request, *, max_bytes: int = MAX_BODY_BYTES, tim
 
     Raises:
         BodyTooLargeError: more than `max_bytes`, announced or received.
-        BodyTooSlowError: not complete within `timeout_seconds`.
+        BodyTooSlowError: not complete within `timeout_seconds`, or its sender went away.
 
     """
     too_large = BodyTooLargeError(f"A body may have {max_bytes} bytes.")
@@ -34,4 +34,6 @@ async def read_limited(request: Request, *, max_bytes: int = MAX_BODY_BYTES, tim
                     raise too_large
     except TimeoutError as error:
         raise BodyTooSlowError(f"{len(body)} bytes arrived within {timeout_seconds:g} s.") from error
+    except ClientDisconnect as error:
+        raise BodyTooSlowError("The connection was closed before the body was complete.") from error
     return bytes(body)

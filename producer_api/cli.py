@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+from types import FrameType
 from typing import Final
 
 import typer
@@ -28,11 +30,17 @@ class ApiServer(uvicorn.Server):
         app = create_app(settings, give_up=self.give_up)
         self._services: Services = app.state.services
         super().__init__(_uvicorn_config(app, settings))
+        # Uvicorn raises the signal that stopped it again once it has stopped: a clean stop should end with 0.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop_early)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting and let running requests end, without waiting out the long polls."""
         self._services.watcher.close()
         await super().shutdown(sockets)
+
+    def _stop_early(self, _number: int, _frame: FrameType | None) -> None:
+        self.should_exit = True
 
     def give_up(self) -> None:
         """Stop, and remember that it was not asked for."""

@@ -6,9 +6,10 @@ from typing import Final, Literal
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 from starlette.responses import Response
 
-from producer_api.services import Parts
+from producer_api.services import services_of
 
 CHECK_SECONDS: Final = 2.0
 
@@ -42,8 +43,9 @@ async def live() -> Live:
 
 
 @router.get("/health/ready", responses={503: {"model": Ready, "description": "No token can be accepted."}})
-async def ready(parts: Parts, response: Response) -> Ready:
+async def ready(request: Request, response: Response) -> Ready:
     """Say whether tokens are accepted: 200 with Kafka reachable, even without Postgres (`degraded`), else 503."""
+    parts = services_of(request)
     kafka, postgres = await asyncio.gather(
         parts.producer.why_not_ready(timeout_seconds=CHECK_SECONDS),
         parts.reader.why_not_ready(timeout_seconds=CHECK_SECONDS),
@@ -56,9 +58,9 @@ async def ready(parts: Parts, response: Response) -> Ready:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(parts: Parts) -> Response:
+async def metrics(request: Request) -> Response:
     """Every metric of this process in Prometheus' text format."""
-    return Response(generate_latest(parts.metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
+    return Response(generate_latest(services_of(request).metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 def _dependency(why_not: str | None) -> Dependency:

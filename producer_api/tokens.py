@@ -21,7 +21,7 @@ from producer_api.problems import (
     TooManyWaitersError,
     documented,
 )
-from producer_api.services import Parts
+from producer_api.services import services_of
 from producer_api.values import outgoing_record, read_body
 from topics.identity import new_record_id
 from topics.record import MalformedValueError, validate_token
@@ -55,7 +55,7 @@ _BODY = {
 }
 
 
-def token_of_path(
+async def token_of_path(
     request: Request,
     token: Annotated[str, Path(description="Percent-encoded where it has other characters than letters and digits.")],
 ) -> str:
@@ -86,11 +86,12 @@ def token_of_path(
         ),
     },
 )
-async def post_token(request: Request, parts: Parts) -> Response:
+async def post_token(request: Request) -> Response:
     """Put a token on the topic. 202 means that Kafka has it on every in-sync replica; its outcome follows later.
 
     A 503 of the kind `not-acknowledged` may still be delivered: ask for its record_id before you send it again.
     """
+    parts = services_of(request)
     decoded = read_body(await read_limited(request), parts.pattern)
     record = outgoing_record(decoded, record_id=new_record_id(), traceparent=request.headers.get("traceparent"))
     await parts.producer.produce(record)
@@ -107,12 +108,15 @@ async def post_token(request: Request, parts: Parts) -> Response:
     response_model=OutcomeDocument,
     responses=documented(NoOutcomeError, DatabaseUnavailableError, TooManyWaitersError),
 )
-async def get_token(token: Annotated[str, Depends(token_of_path)], parts: Parts, wait_seconds: WaitSeconds = 0) -> Response:
+async def get_token(
+    request: Request, token: Annotated[str, Depends(token_of_path)], wait_seconds: WaitSeconds = 0
+) -> Response:
     """Tell the latest outcome of a token, of whichever of its records was settled last.
 
     A token that was settled before and is posted again answers with its earlier outcome at once: to wait for the new record,
     ask for `/records/{record_id}`.
     """
+    parts = services_of(request)
     wait_seconds = min(wait_seconds, parts.settings.api_max_wait_seconds)
     outcome = await parts.watcher.latest_of_token(token, wait_seconds=wait_seconds)
     return outcome_response(outcome, asked="token", path=token_path(token))
