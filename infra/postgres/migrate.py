@@ -16,6 +16,8 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
+from infra.errors import ExpectedError
+
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 SQL: Final = Path(__file__).with_name("sql")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -28,7 +30,7 @@ CONNECT_SECONDS: Final = 5.0
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
-class MigrationError(RuntimeError):
+class MigrationError(ExpectedError):
     """The database cannot be brought to the schema of these files; one sentence that says why and what to do."""
 
 
@@ -101,8 +103,8 @@ async def migrate(connection: Connection, migrations: Sequence[Migration]) -> tu
         msg = f"Another migration of this database has been running for {LOCK_SECONDS:.0f} s: wait for it, or end it."
         raise MigrationError(msg) from error
     try:
-        await connection.execute(_sql("create_schema_migrations"))
-        rows = await connection.fetch(_sql("select_schema_migrations"))
+        await connection.execute(read_sql("create_schema_migrations"))
+        rows = await connection.fetch(read_sql("select_schema_migrations"))
         todo = pending(migrations, {row["version"]: row["sha256"] for row in rows})
         for migration in todo:
             await _apply(connection, migration)
@@ -140,8 +142,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         except asyncpg.PostgresError as error:
             msg = f"{migration.version:04}_{migration.name}.sql fails on this database: {error}."
             raise MigrationError(msg) from error
-        await connection.execute(_sql("insert_schema_migration"), migration.version, migration.name, migration.sha256)
+        await connection.execute(read_sql("insert_schema_migration"), migration.version, migration.name, migration.sha256)
 
 
-def _sql(name: str) -> str:
+def read_sql(name: str) -> str:
+    """Return a statement of this package, by the name of its file."""
     return (SQL / f"{name}.sql").read_text()
