@@ -97,6 +97,8 @@ def in_vain(name: str, process: GuardedProcess, seconds: float) -> str:
 
 
 def quote(process: GuardedProcess) -> str:
-    """Quote the last lines that a process wrote, and name its log."""
+    """Quote the last lines that a process wrote, four blanks before each, and name its log."""
+    log, here = process.log_path, Path.cwd()
+    name = log.relative_to(here) if log.is_relative_to(here) else log
     lines = "".join(f"\n    {line}" for line in process.last_lines(LAST_LINES))
-    return f"; {process.log_path} ends with:{lines}" if lines else f"; {process.log_path} has no line of it."
+    return f"; {name} ends with:{lines}" if lines else f"; {name} has no line of it."

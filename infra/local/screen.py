@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 REFRESHES_PER_SECOND: Final = 4
+QUOTED: Final = "    "
 STYLES: Final = {
     "ready": "green",
     "stopped": "green",
@@ -131,8 +132,13 @@ class Screen:
             self.say(self._line(name))
 
     def say(self, text: str) -> None:
-        """Print text as it is, above the table if there is one; the terminal wraps long lines, so they can be copied."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """Print text above the table, if there is one. The terminal wraps long lines, so that they can be copied.
+
+        Lines of a log, which begin with four blanks, are cut to the terminal's width: the log has them whole.
+        """
+        width = self._console.width if self._console.is_terminal else None
+        lines = (line[:width] if line.startswith(QUOTED) else line for line in text.splitlines())
+        self._console.print("\n".join(lines), markup=False, soft_wrap=True)
 
     def _line(self, name: str) -> str:
         row = self._rows[name]
