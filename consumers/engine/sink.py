@@ -59,7 +59,7 @@ class Sink:
         """Write batches until cancelled."""
         async with asyncio.TaskGroup() as flushers:
             for _ in range(FLUSHERS):
-                flushers.create_task(self._flush_for_ever())  # lint: allow dropped-task because the group owns it
+                flushers.create_task(self._flush_for_ever())
 
     async def flush(self, *, timeout_seconds: float) -> bool:
         """Write what is here without waiting for full batches; False when the time is over before all of it is durable."""
