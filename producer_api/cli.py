@@ -30,16 +30,14 @@ class ApiServer(uvicorn.Server):
         app = create_app(settings, give_up=self.give_up)
         self._services: Services = app.state.services
         super().__init__(_uvicorn_config(app, settings))
-        # Uvicorn raises the signal that stopped it again once it has stopped: a clean stop should end with 0.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop_early)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop accepting and let running requests end, without waiting out the long polls."""
         self._services.watcher.close()
         await super().shutdown(sockets)
 
-    def _stop_early(self, _number: int, _frame: FrameType | None) -> None:
+    def ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Stop; the handler of SIGINT and SIGTERM outside of Uvicorn's own time."""
         self.should_exit = True
 
     def give_up(self) -> None:
@@ -54,11 +52,14 @@ def serve() -> None:
     calm_client_logs()
     try:
         settings = load_settings(ApiSettings)
-        listening = _listen(settings)
+        listening = listen(settings)
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     server = ApiServer(settings)
+    # Uvicorn, once stopped, raises the signal that stopped it again: caught here, so that a clean stop ends with 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.ask_to_stop)
     server.run([listening])
     if server.failed:
         raise typer.Exit(1)
@@ -79,7 +80,7 @@ def _uvicorn_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
     )
 
 
-def _listen(settings: ApiSettings) -> socket.socket:
+def listen(settings: ApiSettings) -> socket.socket:
     """Open the listening socket before anything starts.
 
     Raises:

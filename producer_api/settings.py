@@ -1,7 +1,6 @@
 """Settings of the HTTP API: Kafka's (topics.settings) and its own. Built once, in its entry point."""
 
 import ipaddress
-import re
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -47,16 +46,6 @@ class ApiSettings(KafkaSettings):
                 "use 127.0.0.1, or set API_ALLOW_ANONYMOUS=true if something in front of it guards it."
             )
             raise ValueError(msg)
-        return self
-
-    @model_validator(mode="after")
-    def _pattern_compiles(self) -> Self:
-        if self.token_pattern is not None:
-            try:
-                re.compile(self.token_pattern)
-            except re.error as error:
-                msg = f"TOKEN_PATTERN={self.token_pattern} is no regular expression ({error}): correct or remove it."
-                raise ValueError(msg) from error
         return self
 
 
