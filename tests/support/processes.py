@@ -1,0 +1,45 @@
+"""What runs on this machine, as tests ask it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+END_SECONDS = 30
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """List every process below `pid` now."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+def assert_ended(processes: Sequence[psutil.Process]) -> None:
+    """Fail with the names of those that still run; a zombie does not run."""
+    running = [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not running, [process.cmdline() for process in running]
+
+
+@contextmanager
+def python(code: str, *arguments: str, cwd: Path, user: int | None = None) -> Iterator["subprocess.Popen[str]"]:
+    """Run Python code of ours in a process of its own, as another user if need be; killed when the block ends."""
+    process = subprocess.Popen(  # noqa: S603 - code of the test
+        [sys.executable, "-c", code, *arguments],
+        cwd=cwd,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({} if user is None else {"HOME": str(cwd)}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=END_SECONDS)
