@@ -81,7 +81,7 @@ def cannot_listen(listener: Listener, reason: OSError, holder: str | None) -> st
             f"stop that, or set {listener.setting} to a free port (in the environment or in ./.env)."
         )
     return (
-        f"{listener.part} cannot listen on {listener.address} port {listener.port} ({reason.strerror}): "
+        f"{listener.part[0].upper()}{listener.part[1:]} cannot listen on {listener.address} port {listener.port} ({reason.strerror}): "
         f"change {listener.setting} or BIND_ADDRESS (in the environment or in ./.env)."
     )
 
