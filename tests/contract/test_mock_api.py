@@ -8,6 +8,7 @@ import pytest
 from mock_api.profile import Profile, plan
 from tests.support.mock_processes import MockProcess, running_mock_api
 from tests.support.raw_http import RawConnection, get, score_of
+from tests.support.waiting import eventually
 
 AWKWARD_TOKENS = [
     "1234",
@@ -208,7 +209,10 @@ async def test_an_offer_of_another_protocol_is_passed_over(mock: MockProcess) ->
 
 
 async def _until(mock: MockProcess, **expected: int) -> None:
-    """Ask for the counts until they are as expected; each question is a round trip, so nothing spins."""
-    async with asyncio.timeout(10):
-        while (stats := await asyncio.to_thread(mock.stats)) | expected != stats:
-            pass
+    """Wait until the counts are as expected."""
+
+    def as_expected() -> None:
+        stats = mock.stats()
+        assert stats | expected == stats
+
+    await eventually(as_expected, timeout_seconds=10)

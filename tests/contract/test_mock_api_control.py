@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.mock_processes import MockProcess, running_mock_api
 from tests.support.raw_http import RawConnection, score_of
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,10 @@ def mock(process: MockProcess) -> MockProcess:
     """The shared process, counting from zero, quick and without errors."""
     process.behave()
     return process
+
+
+def _is(value: int, expected: int) -> None:
+    assert value == expected
 
 
 async def _statuses(mock: MockProcess, *tokens: str) -> list[int]:
@@ -101,14 +106,13 @@ def test_a_profile_that_cannot_be_is_refused_whole(mock: MockProcess, change: by
 
 async def test_a_reset_forgets_calls_that_began_before_it(mock: MockProcess) -> None:
     """A call over the reset leaves `in_flight` when it ends and is counted nowhere."""
-    mock.behave(latency_min_seconds=0.3, latency_max_seconds=0.3)
+    mock.behave(latency_min_seconds=0.5, latency_max_seconds=0.5)
     connection = await RawConnection.open(mock.port)
     await connection.send(score_of("early") + score_of("early"))
     assert (await connection.answer()).status == 200  # the second was read with it, and is due in the same moment
     await connection.answer()
     await connection.send(score_of("over"))
-    while mock.stats()["in_flight"] == 0:
-        pass
+    await eventually(lambda: _is(mock.stats()["in_flight"], 1), timeout_seconds=5)
     reset = mock.ask("POST", "/reset")
     assert (reset["calls"], reset["in_flight"], reset["max_in_flight"]) == (0, 1, 1)
     await connection.answer()

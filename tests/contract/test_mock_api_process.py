@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from mock_api.server import MockServer
+from mock_api.settings import MockApiSettings
 from tests.support.mock_processes import running_mock_api, spawn_mock_api
 from tests.support.raw_http import RawConnection, score_of
+from tests.support.waiting import eventually
+
+
+def _is(value: int, expected: int) -> None:
+    assert value == expected
 
 
 def _outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -21,8 +28,7 @@ async def test_sigterm_ends_it_within_a_second_with_calls_in_flight(tmp_path: Pa
         connections = [await RawConnection.open(mock.port) for _ in range(20)]
         for connection in connections:
             await connection.send(score_of("1234"))
-        while mock.stats()["calls"] < 20:
-            pass
+        await eventually(lambda: _is(mock.stats()["calls"], 20), timeout_seconds=5)
         began = time.monotonic()
         printed = mock.end()
         assert time.monotonic() - began < 1
@@ -31,6 +37,22 @@ async def test_sigterm_ends_it_within_a_second_with_calls_in_flight(tmp_path: Pa
         for connection in connections:
             assert await connection.rest() == b""
             await connection.close()
+
+
+async def test_a_server_in_this_process_cuts_its_connections_when_it_stops() -> None:
+    """Stop is legal twice and before the start; no connection outlives it, and the port is free again."""
+    server = MockServer(MockApiSettings(_env_file=None, mock_api_port=0, bind_address="127.0.0.1"))
+    await server.stop()
+    await server.start()
+    connection = await RawConnection.open(server.port)
+    await connection.send(score_of("1234"))
+    await eventually(lambda: _is(server.mock.ledger.in_flight, 1), timeout_seconds=5)
+    await server.stop()
+    await server.stop()
+    assert await connection.rest() == b""
+    await connection.close()
+    with pytest.raises(ConnectionRefusedError):
+        await RawConnection.open(server.port)
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:

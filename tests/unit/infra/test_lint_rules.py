@@ -117,6 +117,15 @@ def test_an_escape_without_rule_or_reason_is_none(escape: str) -> None:
     assert [finding.rule for finding in findings] == ["environment-read", "escape"]
 
 
+def test_an_escape_behind_the_line_above_is_not_of_this_line() -> None:
+    """It belongs to the code that it stands behind."""
+    text = "import os\nY = 1  # lint: allow environment-read because it is shown to people\nX = os.environ['X']\n"
+    assert [(finding.line, finding.rule) for finding in check(Source(CODE, text))] == [
+        (2, "escape"),
+        (3, "environment-read"),
+    ]
+
+
 def test_an_escape_of_nothing_is_found() -> None:
     """What it excused is gone, or was never there."""
     findings = check(Source(CODE, "x = 1  # lint: allow dropped-task because it was\n"))
