@@ -17,19 +17,24 @@ POLL_LIMIT = 500
 class Admission:
     """Counts of what a worker holds. `unsettled` counts every admitted record until it is settled or forgotten."""
 
-    __slots__ = ("ahead_limit", "calling", "slots", "unsettled", "unsettled_limit", "waiting")
+    __slots__ = ("ahead_limit", "calling", "poll_floor", "slots", "unsettled", "unsettled_limit", "waiting")
 
     def __init__(self, *, slots: int) -> None:
         self.slots = slots
         self.ahead_limit = max(1, min(AHEAD_LIMIT, slots // 2))
         self.unsettled_limit = slots + self.ahead_limit + PERSISTING_LIMIT
+        self.poll_floor = max(1, min(POLL_LIMIT, self.ahead_limit // 2))
         self.calling = 0
         self.waiting = 0  # admitted, not yet called: in check or ready
         self.unsettled = 0
 
     def poll_budget(self) -> int:
-        """Count the records that may be polled now; 0 = wait until something settles or is called."""
-        return max(0, min(POLL_LIMIT, self.ahead_limit - self.waiting, self.unsettled_limit - self.unsettled))
+        """Count the records that may be polled now; 0 = wait until something settles or is called.
+
+        Never a few: a full worker frees its places one by one, and would pay a poll and a query for each record.
+        """
+        budget = min(POLL_LIMIT, self.ahead_limit - self.waiting, self.unsettled_limit - self.unsettled)
+        return budget if budget >= self.poll_floor else 0
 
     def free_slots(self) -> int:
         """Count the calls that may start now."""

@@ -44,14 +44,20 @@ class Check:
         self._in_check: dict[int, list[Record]] = {}  # id of the list -> the list
 
     def submit(self, batch: Sequence[Record]) -> None:
-        """Check a batch of admitted records in a task of its own. Does not block."""
-        if batch:
-            self._tasks.spawn(self._run(batch))
+        """Claim a batch of admitted records, and check it in a task of its own. Does not block.
+
+        Claimed here and not in the task: a revoke that comes before the task's first step cancels it without running it,
+        and must find the batch to give it back.
+        """
+        claimed = self._claim(batch)
+        if claimed:
+            self._in_check[id(claimed)] = claimed
+            self._tasks.spawn(self._run(claimed))
 
     def give_back(self) -> None:
         """Drop the batches in check: their records were not called, and their partitions' next owner reads them again.
 
-        The books change here and now, whatever the database does; a query that ends later finds another epoch.
+        The books change here and now, whatever the database does; a query that ends later finds its batch gone.
         """
         for claimed in self._in_check.values():
             for record in claimed:
@@ -63,14 +69,10 @@ class Check:
         """Wait until the dropped batches' tasks have ended. Raises TimeoutError."""
         await self._tasks.cancel(timeout_seconds=timeout_seconds)
 
-    async def _run(self, batch: Sequence[Record]) -> None:
-        epoch = self._state.epoch
-        claimed = self._claim(batch)
-        self._in_check[id(claimed)] = claimed
+    async def _run(self, claimed: list[Record]) -> None:
         rows = await self._stored(claimed)
-        if epoch != self._state.epoch:
-            return
-        del self._in_check[id(claimed)]
+        if self._in_check.pop(id(claimed), None) is None:
+            return  # given back meanwhile
         again = [copy for record in claimed for copy in self._judge(record, rows.get(record.record_id))]
         self._on_ready()
         self.submit(again)
@@ -79,10 +81,8 @@ class Check:
         """Claim each id; return the records whose claim was granted, the others hang on one."""
         granted: list[Record] = []
         for record in batch:
-            answer = self._state.claims.claim(record)
-            if answer is Claim.CONFLICTS:
+            while (answer := self._state.claims.claim(record)) is Claim.CONFLICTS:
                 self._take_derived_id(record)
-                answer = self._state.claims.claim(record)
             if answer is Claim.GRANTED:
                 granted.append(record)
             else:
@@ -122,4 +122,5 @@ class Check:
 
     def _take_derived_id(self, record: Record) -> None:
         log.warning("record-id %s belongs to another token: %s gets its derived id", record.record_id, record.coordinates)
+        record.derivations += 1
         record.record_id = derived_id(record)

@@ -73,8 +73,14 @@ def make_intake(token_pattern: re.Pattern[str] | None) -> Intake:
 
 
 def derived_id(record: Record) -> UUID:
-    """Id of a record that has none of its own, or whose own belongs to another token."""
-    return UUID(derived_record_id(record.topic, record.partition, record.offset, record.timestamp_ms))
+    """Id of a record that has none of its own, or whose own belongs to another token.
+
+    Anybody may send the id that another record derives; that one goes on to the next derived id, the same at each reading.
+    """
+    derived = derived_record_id(record.topic, record.partition, record.offset, record.timestamp_ms)
+    for _ in range(1, record.derivations):
+        derived = derived_record_id(derived, record.partition, record.offset, record.timestamp_ms)
+    return UUID(derived)
 
 
 def _uuid(text: str | None) -> UUID | None:

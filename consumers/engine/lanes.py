@@ -13,7 +13,7 @@ from consumers import metrics
 from consumers.engine.record import ErrorKind, Outcome, Record, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.engine.tasks import TaskSet
-from consumers.errors import decide, kind_of
+from consumers.errors import TransientError, decide, kind_of
 from consumers.ports import Provider
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,11 @@ class Lanes:
         try:
             outcome: Outcome = Succeeded(await self._provider.call(record))
         except asyncio.CancelledError:
-            self._state.end_call()
-            self._state.abandon(record)
-            raise
+            if _asked_to_end():
+                self._state.end_call()
+                self._state.abandon(record)
+                raise
+            outcome = self._decide(record, TransientError("the call was cancelled from within"))
         except Exception as error:  # noqa: BLE001 # lint: allow broad-except because this is the lane boundary
             outcome = self._decide(record, error)
         self._state.end_call()
@@ -75,3 +77,12 @@ class Lanes:
         if kind_of(error) is ErrorKind.UNEXPECTED:
             log.error("unexpected error in the call for %s", record.coordinates, exc_info=error)
         return decide(error)
+
+
+def _asked_to_end() -> bool:
+    """Whether a CancelledError is ours: a library whose own helper task was cancelled raises one as well.
+
+    Taken for ours, that one would give back a record that nobody is going to read again before the next rebalance.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

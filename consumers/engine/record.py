@@ -45,6 +45,7 @@ class Record:
     attempt: int = 1
     redrive_count: int = 0
     job_id: UUID | None = None
+    derivations: int = 0  # how often its id turned out to be another token's
 
     @property
     def version(self) -> tuple[int, int]:

@@ -67,8 +67,11 @@ class EngineState:
         return released.waiters
 
     def readmit(self, waiters: list[Record]) -> list[Record]:
-        """Put copies that hung on a claim back in check; those whose partition was revoked meanwhile are dropped."""
-        live = [record for record in waiters if not record.window.closed]
+        """Put copies that hung on a claim back in check; return those to be checked.
+
+        In a drain, and where the partition was revoked meanwhile, they are given back: their next owner reads them again.
+        """
+        live = [] if self.draining else [record for record in waiters if not record.window.closed]
         self.admission.waiting += len(live)
         self.admission.unsettled -= len(waiters) - len(live)
         return live

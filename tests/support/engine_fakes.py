@@ -1,0 +1,229 @@
+"""A source, a store and a provider in memory, whose faults a test switches on and off.
+
+They keep the promises of consumers/ports.py and no more: what was polled is not polled again within an assignment, a poll
+waits through a rebalance, only greater rows overwrite.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka.structs import TopicPartition
+from asyncpg.pgproto.pgproto import UUID
+
+from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
+from consumers.engine.verdict import StoredRow
+from consumers.errors import StoreUnavailableError
+
+P0 = TopicPartition("tokens", 0)
+
+
+@dataclass(slots=True)
+class Polled:
+    """What the engine reads of a ConsumerRecord."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    key: bytes | None = None
+    timestamp: int = 1_700_000_000_000
+
+
+class FakeSource:
+    """A log per partition. `polls` lists how many records each poll that found some returned."""
+
+    def __init__(self) -> None:
+        self.log: dict[TopicPartition, list[Polled]] = defaultdict(list)
+        self.committed: dict[TopicPartition, int] = {}
+        self.commits: list[dict[TopicPartition, int]] = []
+        self.position: dict[TopicPartition, int] = {}
+        self.polls: list[int] = []
+        self.commit_hangs = False
+        self.commit_error: Exception | None = None
+        self.assignment = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    def append(
+        self, value: str | bytes | None, *, partition: TopicPartition = P0, record_id: UUID | None = None, **headers: str
+    ) -> Polled:
+        """Write a record behind the others of its partition."""
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        if record_id is not None:
+            given["record-id"] = str(record_id)
+        polled = Polled(
+            partition.topic,
+            partition.partition,
+            len(self.log[partition]),
+            value.encode() if isinstance(value, str) else value,
+            [(name, text.encode()) for name, text in given.items()],
+        )
+        self.log[partition].append(polled)
+        self._changed.set()
+        return polled
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin an assignment at the committed offsets."""
+        self.position = {partition: self.committed.get(partition, 0) for partition in partitions}
+        self.assignment.set()
+        self._changed.set()
+
+    def revoke(self) -> None:
+        """End the assignment: polls wait from now on."""
+        self.assignment.clear()
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[Polled]]:
+        """Poll: at once where there are records, else until there are or the time is over; waits through a rebalance."""
+        assert partitions, "getmany without partitions means all of them"
+        assert max_records > 0
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                while not (found := self._take(partitions, max_records) if self.assignment.is_set() else {}):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            await self.assignment.wait()
+            return {}
+        self.polls.append(sum(map(len, found.values())))
+        return found
+
+    def _take(self, partitions: Iterable[TopicPartition], limit: int) -> dict[TopicPartition, list[Polled]]:
+        found: dict[TopicPartition, list[Polled]] = {}
+        for partition in partitions:
+            if limit > 0 and partition in self.position:
+                at = self.position[partition]
+                records = self.log[partition][at : at + limit]
+                if records:
+                    found[partition] = records
+                    limit -= len(records)
+                    self.position[partition] = records[-1].offset + 1
+        return found
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit, unless a fault is on."""
+        if self.commit_hangs:
+            await asyncio.Event().wait()
+        if self.commit_error is not None:
+            raise self.commit_error
+        self.commits.append(dict(offsets))
+        self.committed.update(offsets)
+
+
+@dataclass(slots=True)
+class StoredOutcome:
+    """A row, and the outcome that it came from."""
+
+    row: StoredRow
+    outcome: Succeeded | DeadLettered
+
+
+@dataclass(slots=True)
+class FakeStore:
+    """Rows by record id. `up` is cleared to hang every statement; `away` makes it fail; `lying` = it fails after writing."""
+
+    rows: dict[UUID, StoredOutcome] = field(default_factory=dict)
+    away: bool = False
+    saving: asyncio.Event = field(default_factory=asyncio.Event)
+    reading: asyncio.Event = field(default_factory=asyncio.Event)
+    deaf: bool = False
+    lying: bool = False
+    queries: list[int] = field(default_factory=list)
+    saves: list[int] = field(default_factory=list)
+    refused: Exception | None = None
+    unstorable: dict[str, Exception] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Nothing hangs at first."""
+        self.saving.set()
+        self.reading.set()
+
+    async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
+        """Read, unless a fault is on; `deaf` does not hear its cancellation while it hangs."""
+        self.queries.append(len(record_ids))
+        await (_deaf_to_cancellation(self.reading) if self.deaf else self.reading.wait())
+        if self.away:
+            raise StoreUnavailableError("away")
+        return {each: self.rows[each].row for each in record_ids if each in self.rows}
+
+    async def save(self, settled: Sequence[Settled]) -> None:
+        """Write, unless a fault is on."""
+        self.saves.append(len(settled))
+        await self.saving.wait()
+        if self.away:
+            raise StoreUnavailableError("away")
+        if self.refused is not None:
+            raise self.refused
+        for one in settled:
+            if isinstance(one.outcome, Succeeded) and (one.record.token or "") in self.unstorable:
+                raise self.unstorable[one.record.token or ""]
+        for one in settled:
+            self._upsert(one)
+        if self.lying:
+            self.lying = False
+            raise StoreUnavailableError("the connection ended after the commit")
+
+    def result(self, token: str) -> Succeeded | DeadLettered | None:
+        """Outcome of the one row of a token."""
+        found = [held.outcome for held in self.rows.values() if held.row.token == token]
+        assert len(found) <= 1, f"{token} has {len(found)} rows"
+        return found[0] if found else None
+
+    def _upsert(self, settled: Settled) -> None:
+        record = settled.record
+        name = "succeeded" if isinstance(settled.outcome, Succeeded) else "dead_lettered"
+        new = StoredRow(record.record_id, record.token, name, record.attempt, record.redrive_count)
+        old = self.rows.get(record.record_id)
+        if old is None or _rank(new) > _rank(old.row):
+            self.rows[record.record_id] = StoredOutcome(new, settled.outcome)
+
+
+class FakeProvider:
+    """Answers `"<token>"` at once; tokens in `held` wait for `release`. `calls` lists the called tokens in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.running = 0
+        self.most_running = 0
+        self.held: set[str] = set()
+        self.hold_all = False
+        self.deaf = False
+        self.errors: dict[str, BaseException] = {}
+        self._gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def call(self, record: Record) -> str:
+        """Answer, or do what the test switched on."""
+        token = record.token or ""
+        self.calls.append(token)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            if self.hold_all or token in self.held:
+                await (_deaf_to_cancellation(self._gates[token]) if self.deaf else self._gates[token].wait())
+        finally:
+            self.running -= 1
+        if token in self.errors:
+            raise self.errors[token]
+        return f'"{token}"'
+
+    def release(self, *tokens: str) -> None:
+        """Let the held calls of these tokens go, or all of them."""
+        self.hold_all = self.hold_all and bool(tokens)
+        for token in tokens or [*self._gates]:
+            self.held.discard(token)
+            self._gates[token].set()
+
+
+def _rank(row: StoredRow) -> tuple[int, int, int]:
+    return (row.redrive_count, ("retrying", "cancelled", "dead_lettered", "succeeded").index(row.outcome), row.attempt)
+
+
+async def _deaf_to_cancellation(event: asyncio.Event) -> None:
+    while not event.is_set():
+        try:
+            await event.wait()
+        except asyncio.CancelledError:
+            continue

@@ -1,0 +1,109 @@
+"""Invariants 2, 3 and 4: what was polled is admitted at once; two bounds; one slow call blocks nothing but its slot."""
+
+import asyncio
+
+from tests.support.engine_world import P0, P1, SECONDS, World, make_world, running_world, turn_loop
+from tests.support.waiting import eventually
+
+
+def _assert_polled(world: World, least: int) -> None:
+    assert sum(world.source.polls) >= least
+
+
+async def test_every_polled_record_is_in_its_window_before_anything_else_runs() -> None:
+    """The step of the pump that takes records from a poll ends with all of them admitted and claimed: no await between."""
+    world = make_world(slots=100)
+    await world.assigned(P0, P1)
+    for number in range(30):
+        world.source.append(f"t{number}", partition=(P0, P1)[number % 2])
+    world.engine._check.submit(world.engine._pump._admit(await world.source.getmany(P0, P1, timeout_ms=1, max_records=30)))
+    assert [len(window) for _, window in world.engine.state.windows.items()] == [15, 15]
+    assert len(world.engine.state.claims) == 30
+    await world.engine.stop()
+    world.sound()
+
+
+async def test_a_slot_is_free_when_the_answer_is_here_not_when_its_row_is_written() -> None:
+    """With the database hanging, calls go on far beyond the number of slots."""
+    async with running_world(slots=10) as world:
+        world.store.saving.clear()
+        for number in range(60):
+            world.source.append(f"t{number}")
+        await world.until(calls=60, calling=0, persisting=60)
+
+
+async def test_no_more_calls_run_than_there_are_slots() -> None:
+    """A hundred records, ten slots: never eleven calls, and each token is called once."""
+    async with running_world(slots=10) as world:
+        world.provider.hold_all = True
+        for number in range(100):
+            world.source.append(f"t{number}")
+        await world.until(calling=10, ready=5)
+        await turn_loop()
+        world.provider.release()
+        await world.until(rows=100, unsettled=0)
+        assert world.provider.most_running == 10
+        assert sorted(world.provider.calls) == sorted(f"t{number}" for number in range(100))
+
+
+async def test_what_is_read_ahead_is_bounded() -> None:
+    """With every slot taken for ever, half as many records again are read and no more."""
+    async with running_world(slots=10) as world:
+        world.provider.hold_all = True
+        for number in range(100):
+            world.source.append(f"t{number}")
+        await world.until(calling=10, ready=5, unsettled=15)
+        await turn_loop()
+        assert sum(world.source.polls) == 15
+
+
+async def test_the_bound_on_unsettled_records_stops_polling_and_lets_go_again() -> None:
+    """With the database hanging, polling stops at the bound; once it answers, all of it ends."""
+    async with running_world(slots=10) as world:
+        world.engine.state.admission.unsettled_limit = 40
+        world.store.saving.clear()
+        for number in range(100):
+            world.source.append(f"t{number}")
+        await eventually(lambda: _assert_polled(world, 38), timeout_seconds=SECONDS)
+        await turn_loop(200)
+        assert sum(world.source.polls) <= 40
+        world.store.saving.set()
+        await world.until(rows=100, unsettled=0)
+        world.sound()
+
+
+async def test_one_hanging_call_blocks_nothing_but_its_slot() -> None:
+    """The head of a partition hangs; 99 behind it and beside it are called, stored and settled."""
+    async with running_world(slots=2) as world:
+        world.provider.held = {"t0"}
+        for number in range(100):
+            world.source.append(f"t{number}", partition=P0)
+        await world.until(rows=99, calling=1, unsettled=1)
+        assert not any((await world.committed()).values())
+        world.provider.release()
+        await world.until(rows=100, unsettled=0)
+
+
+async def test_a_full_worker_polls_in_batches_not_record_by_record() -> None:
+    """Calls that end one at a time, each freeing one place, do not cost a poll and a query each (2b of the budget)."""
+    async with running_world(slots=40) as world:
+        world.provider.hold_all = True
+        for number in range(200):
+            world.source.append(f"t{number}")
+        await world.until(calling=40, ready=20)
+        for done in range(1, 101):
+            world.provider.release(world.provider.calls[done - 1])
+            await turn_loop()
+        await world.until(calling=40)
+        assert len(world.provider.calls) == 140
+        assert len(world.store.queries) < 25
+
+
+async def test_a_call_that_is_cancelled_from_within_is_an_outcome_like_another() -> None:
+    """A provider whose own helper task was cancelled raises CancelledError; the record must not hang in its window."""
+    async with running_world() as world:
+        world.provider.errors = {"a": asyncio.CancelledError()}
+        world.source.append("a")
+        await world.until(rows=1, unsettled=0)
+        assert await world.committed() == {P0: 1}
+        world.sound()
