@@ -1,6 +1,7 @@
 """`tokenflow migrate`: bring the database to the schema of this version."""
 
 import asyncio
+import logging
 from typing import Annotated, Final
 
 import typer
@@ -22,6 +23,7 @@ def migrate_command(
     ] = None,
 ) -> None:
     """Apply the migrations that the database (DATABASE_URL) does not have yet."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it would say is in our own sentence
     asyncio.run(_run(load_settings(MigrateSettings), adopt_group))
 
 

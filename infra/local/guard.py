@@ -21,8 +21,8 @@ from infra.local.errors import LocalStackError
 GUARDIAN = Path(__file__).with_name("guardian.py")
 START_SECONDS = 20.0
 """The guard answers within 50 ms; the rest is for a machine under load."""
-ORPHAN_GRACE_SECONDS = 2.0
-"""What a child gets to end by itself after its parent was killed; all of it is gone within 5 s."""
+ORPHAN_GRACE_SECONDS = 3.0
+"""What a child gets to end by itself after its parent was killed; all of it is gone within 5 s. Kafka needs 0.3-2 s."""
 MAX_LOG_BYTES = 16_777_216
 """A log file larger than this when a child starts is set aside as `NAME.old`."""
 

@@ -25,15 +25,12 @@ def assert_ended(processes: Sequence[psutil.Process]) -> None:
 
 
 @contextmanager
-def python(code: str, *arguments: str, cwd: Path, user: int | None = None) -> Iterator["subprocess.Popen[str]"]:
-    """Run Python code of ours in a process of its own, as another user if need be; killed when the block ends."""
+def python(code: str, *arguments: str, cwd: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Run Python code of ours in a process of its own; killed when the block ends."""
     process = subprocess.Popen(  # noqa: S603 - code of the test
         [sys.executable, "-c", code, *arguments],
         cwd=cwd,
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
-        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({} if user is None else {"HOME": str(cwd)}),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
