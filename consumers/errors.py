@@ -15,8 +15,11 @@ There is no retry topic yet: `decide` is where the fates of the second column wi
 """
 
 import asyncio
+import socket
+import ssl
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from consumers.engine.record import DeadLettered, ErrorKind, Outcome
 
@@ -74,14 +77,19 @@ def kind_of(error: Exception) -> ErrorKind:
     """Classify any exception that a call can raise; what is not known is UNEXPECTED, a bug of ours.
 
     Order matters: aiohttp's time-outs are both connection errors and TimeoutError, and a connection that was refused is
-    told apart from one that broke (aiohttp 3.14, client_exceptions).
+    told apart from one that broke (aiohttp 3.14, client_exceptions). A URL that cannot be called is ours: redirects are
+    not followed. Raw errors of sockets, TLS and streams come from providers in Python, and from below aiohttp.
     """
     match error:
         case RecordError():
             return error.kind
-        case aiohttp.ClientConnectorError() | aiohttp.ClientSSLError():
+        case aiohttp.ClientConnectorError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return ErrorKind.UNAVAILABLE
-        case TimeoutError() | asyncio.IncompleteReadError() | aiohttp.ClientError() | ConnectionError():
+        case ConnectionRefusedError() | socket.gaierror() | socket.herror() | ssl.SSLError():
+            return ErrorKind.UNAVAILABLE
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return ErrorKind.UNEXPECTED
+        case aiohttp.ClientError() | HttpProcessingError() | OSError() | EOFError() | asyncio.LimitOverrunError():
             return ErrorKind.TRANSIENT
         case _:
             return ErrorKind.UNEXPECTED
