@@ -10,6 +10,8 @@ import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from tests.support import services
+from tests.support.mock_processes import MockProcess, running_mock_api
+from tests.support.system import System, running_system
 
 KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TMPDIR", "LANG", "TZ", "CI", "VIRTUAL_ENV")
 KEPT_PREFIXES = (
@@ -85,3 +87,22 @@ async def database(database_url: str, template_database: str) -> AsyncIterator[s
 def topic_base() -> str:
     """Base name of topics (and groups) that no other test uses."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def mock_process(tmp_path: Path) -> Iterator[MockProcess]:
+    """The mock API as a process of this test's own, answering at once."""
+    with running_mock_api(tmp_path) as mock:
+        mock.behave()
+        yield mock
+
+
+@pytest.fixture
+async def system(
+    kafka: str, database: str, topic_base: str, mock_process: MockProcess, tmp_path: Path
+) -> AsyncIterator[System]:
+    """Topics, group, database and mock API for one scenario; it starts workers as it needs them."""
+    async with running_system(
+        kafka=kafka, database=database, topic_base=topic_base, mock=mock_process, folder=tmp_path
+    ) as running:
+        yield running

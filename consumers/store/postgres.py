@@ -34,6 +34,15 @@ CLAIM_CONSUMER_GROUP = (_SQL / "claim_consumer_group.sql").read_text()
 SELECT_CONSUMER_GROUP = (_SQL / "select_consumer_group.sql").read_text()
 
 
+UNAVAILABLE = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # "cannot switch to state": what the pool raises when it gets back a broken connection
+    OSError,
+    TimeoutError,
+)
+
+
 class WrongGroupError(Exception):
     """The database belongs to another consumer group; the text says whose, and what to do."""
 
@@ -54,7 +63,7 @@ class PostgresStore:
         """
         with_deadline = asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,  # connects on demand: no maintenance task that logs a traceback at each try in an outage
             max_size=FLUSHERS + CHECKERS,
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
@@ -113,5 +122,5 @@ async def _sorted_errors() -> AsyncIterator[None]:
         yield
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError) as error:
         raise UnstorableError(f"Postgres refuses it: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except UNAVAILABLE as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error
