@@ -7,6 +7,7 @@ Two shapes come from here: keyword arguments for aiokafka's own clients (`client
 import logging
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 
 from faststream.kafka import KafkaBroker
@@ -92,19 +93,20 @@ class OutageFilter(logging.Filter):
     An aiokafka client logs some 70 errors a second while its broker is away (measured); the first few say it all.
     """
 
-    def __init__(self, *, burst: int = 5, period_seconds: float = 30.0) -> None:
+    def __init__(self, *, burst: int = 5, period_seconds: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._burst = burst
         self._period_seconds = period_seconds
-        self._until = 0.0
+        self._clock = clock
+        self._until = float("-inf")
         self._passed = 0
         self._held_back = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide by the record's own clock; warnings and errors are counted together, lesser ones always pass."""
+        """Count warnings and errors together; lesser ones always pass."""
         if record.levelno < logging.WARNING:
             return True
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._until:
             if self._held_back:
                 record.msg = f"{record.getMessage()} ({self._held_back} similar lines were held back)"
