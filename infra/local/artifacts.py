@@ -48,7 +48,7 @@ def read_lock(text: str) -> tuple[Jar, ...]:
     return tuple(Jar(group, artifact, version, sha256) for group, artifact, version, sha256 in filter(None, lines))
 
 
-def install_jars(*, fallback: Path, progress: Progress) -> Path:
+def install_jars(*, fallback: Path, progress: Progress, lock: Path = LOCK_FILE) -> Path:
     """Return the folder with every jar of the lock, downloading what is missing. Safe to call twice and in parallel.
 
     `fallback` takes the place of the user's cache folder where that cannot be written. Blocks for the download.
@@ -57,7 +57,7 @@ def install_jars(*, fallback: Path, progress: Progress) -> Path:
         LocalStackError: a jar cannot be downloaded, or is not the one that the lock names.
 
     """
-    text = LOCK_FILE.read_text()
+    text = lock.read_text()
     jars = read_lock(text)
     folder = _cache_folder(fallback) / f"kafka-jars-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _fetch(jar: Jar, folder: Path, scratch: Path) -> None:
     path = _download_one(jar, scratch)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != jar.sha256:
-        msg = f"{jar.file_name} has sha256 {found}, not {jar.sha256} as in {LOCK_FILE.name}: a repository has another file."
+        msg = f"{jar.file_name} has sha256 {found}, not {jar.sha256} as locked: a repository has another file."
         raise LocalStackError(msg)
     path.replace(folder / jar.file_name)
 
