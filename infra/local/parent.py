@@ -30,9 +30,11 @@ class Parent:
 
     @property
     def alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Tell whether this very process still runs; one that ended and was not collected by its own parent does not."""
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < SAME_SECONDS
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < SAME_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 

@@ -80,8 +80,9 @@ def cannot_listen(listener: Listener, reason: OSError, holder: str | None) -> st
             f"Port {listener.port} of {listener.part} is in use{by}: "
             f"stop that, or set {listener.setting} to a free port (in the environment or in ./.env)."
         )
+    part = listener.part[0].upper() + listener.part[1:]
     return (
-        f"{listener.part[0].upper()}{listener.part[1:]} cannot listen on {listener.address} port {listener.port} ({reason.strerror}): "
+        f"{part} cannot listen on {listener.address} port {listener.port} ({reason.strerror}): "
         f"change {listener.setting} or BIND_ADDRESS (in the environment or in ./.env)."
     )
 
