@@ -61,12 +61,6 @@ class WorkerSettings(KafkaSettings):
                 " calls in flight: use at most 100000 a worker, and more workers."
             )
             raise ValueError(msg)
-        if self.token_pattern is not None:
-            try:
-                re.compile(self.token_pattern)
-            except re.error as error:
-                msg = f"TOKEN_PATTERN={self.token_pattern} is not a regular expression: {error}."
-                raise ValueError(msg) from error
         return self
 
     @property
