@@ -81,7 +81,7 @@ def _can_run(home: Path, user: int) -> bool:
             check=False,
             timeout=TRY_SECONDS,
         )
-    except PermissionError:
+    except OSError:  # it may not run there; or (a container with one user only) we cannot become that user
         return False
     return done.returncode == 0
 
