@@ -9,6 +9,7 @@ be set by itself.
 import re
 from typing import Self
 
+import yarl
 from pydantic import Field, SecretStr, model_validator
 
 from topics.settings import KafkaSettings, OptionalText
@@ -52,8 +53,11 @@ class WorkerSettings(KafkaSettings):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if self.provider_url.count("{token}") != 1 or not re.match(r"https?://[^/{}]+/", self.provider_url):
-            msg = f"PROVIDER_URL={self.provider_url}: use http(s)://host/... with {{token}} once, after the host."
+        if not _is_url_template(self.provider_url):
+            msg = "PROVIDER_URL cannot be called: use http(s)://host/... with {token} once, after the host, percent-encoded."
+            raise ValueError(msg)
+        if self.health_port > 65_535:  # noqa: PLR2004 - the last port there is
+            msg = f"WORKER_PORT={self.worker_port} plus WORKER_INDEX={self.worker_index} is above 65535: lower one of them."
             raise ValueError(msg)
         if self.slots > 100_000:  # noqa: PLR2004 - said in the sentence
             msg = (
@@ -92,3 +96,14 @@ class WorkerSettings(KafkaSettings):
     def termination_grace_seconds(self) -> float:
         """How long whoever stops this process should wait before it kills it."""
         return self.drain_limit_seconds + TERMINATION_MARGIN_SECONDS
+
+
+def _is_url_template(text: str) -> bool:
+    """Whether a URL can be called once `{token}` is filled in: nothing is left to fail at every call alike."""
+    if not re.fullmatch(r"(?i:https?)://[^/{}\s]+/[!-~]*", text) or "#" in text or text.count("{token}") != 1:
+        return False
+    try:
+        url = yarl.URL(text.replace("{token}", "1"), encoded=True)
+        return bool(url.host) and bool(url.port)
+    except ValueError:
+        return False

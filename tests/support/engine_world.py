@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka.structs import TopicPartition
-from asyncpg.pgproto.pgproto import UUID
 
 from consumers.engine.engine import Engine, Limits
 from consumers.engine.intake import make_intake
@@ -90,11 +89,6 @@ async def running_world(*, slots: int = 10, drain_seconds: float = 2.0) -> Async
         world.source.commit_hangs, world.source.commit_error = False, None
         async with asyncio.timeout(SECONDS):
             await world.engine.stop()
-
-
-def make_id(number: int) -> UUID:
-    """Make the record id of a number."""
-    return UUID(f"{number:032x}")
 
 
 async def turn_loop(times: int = 20) -> None:

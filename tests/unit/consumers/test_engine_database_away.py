@@ -1,6 +1,7 @@
 """With Postgres down, unsaved answers stay, across rebalances too, and are written later; nothing is called twice."""
 
-from tests.support.engine_world import P0, P1, make_id, running_world, turn_loop
+from tests.support.engine_world import P0, P1, running_world, turn_loop
+from tests.support.records import make_id
 
 
 async def test_answers_survive_a_rebalance_with_the_database_away() -> None:

@@ -3,7 +3,8 @@
 from consumers.engine.record import Succeeded
 from consumers.engine.verdict import StoredRow
 from tests.support.engine_fakes import StoredOutcome
-from tests.support.engine_world import P0, P1, make_id, running_world, turn_loop
+from tests.support.engine_world import P0, P1, running_world, turn_loop
+from tests.support.records import make_id
 
 
 async def test_stored_records_are_skipped_without_a_call() -> None:

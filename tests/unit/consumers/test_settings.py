@@ -1,0 +1,105 @@
+"""One number, the call timeout, derives the deadlines that must fit into each other."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from consumers.engine.committer import COMMIT_DEADLINE_SECONDS
+from consumers.engine.lanes import CUT_OFF_SECONDS
+from consumers.settings import CALL_SLACK_SECONDS, FLUSH_SECONDS, WorkerSettings
+from consumers.source import consumer_options
+from topics.settings import SettingsError, load_settings
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    """50 x 100 calls, 30 s a call, port 8201 for worker 1."""
+    settings = WorkerSettings()
+    assert (settings.slots, settings.provider_timeout_seconds, settings.health_port) == (5_000, 30, 8_201)
+    assert (settings.kafka_group_id, settings.tokens_topic) == ("tokenflow", "tokens")
+
+
+@given(st.floats(0.001, 3600))
+def test_the_deadlines_fit_into_each_other(timeout_seconds: float) -> None:
+    """Whatever the call timeout: a call ends in the drain, a drain in the rebalance, all of it before the kill."""
+    settings = WorkerSettings(provider_timeout_seconds=timeout_seconds)
+    drain = settings.drain_limit_seconds
+    assert drain >= timeout_seconds + CALL_SLACK_SECONDS + FLUSH_SECONDS
+    longest = drain + CUT_OFF_SECONDS + 1.0 + COMMIT_DEADLINE_SECONDS  # calls cut off, the least flush, the last commit
+    assert settings.rebalance_timeout_seconds > longest
+    assert settings.termination_grace_seconds > longest
+    assert settings.start_deadline_seconds > settings.rebalance_timeout_seconds
+    assert consumer_options(settings)["rebalance_timeout_ms"] < 2**31
+
+
+def test_heartbeats_fit_into_the_session() -> None:
+    """Kafka refuses a heartbeat interval above a third of the session; the shortest session allowed here is 6 s."""
+    options = consumer_options(WorkerSettings(kafka_session_timeout_seconds=6))
+    assert options["heartbeat_interval_ms"] * 3 <= options["session_timeout_ms"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PROVIDER_URL", "http://host/score", "{token}"),
+        ("PROVIDER_URL", "http://{token}/score", "after the host"),
+        ("PROVIDER_URL", "http://host/{token}/{token}", "once"),
+        ("PROVIDER_URL", "ftp://host/{token}", "http(s)://"),
+        ("PROVIDER_URL", "host/{token}", "http(s)://"),
+        ("PROVIDER_URL", "http://host:99999/{token}", "PROVIDER_URL"),
+        ("PROVIDER_URL", "http://host:port/{token}", "PROVIDER_URL"),
+        ("PROVIDER_URL", "http://ho st/{token}", "PROVIDER_URL"),
+        ("PROVIDER_URL", "http://host/a b/{token}", "percent-encoded"),
+        ("PROVIDER_URL", "http://host/#{token}", "after the host"),
+        ("PROVIDER_URL", "http://[::1/{token}", "http(s)://"),
+        ("PROVIDER_URL", "http://host/{token}\r\nX-Header: 1", "PROVIDER_URL"),
+        ("WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY"),
+        ("WORKER_CONCURRENCY", "2000", "100000"),
+        ("TOKEN_PATTERN", "[0-9", "TOKEN_PATTERN"),
+        ("PROVIDER_TIMEOUT_SECONDS", "0", "PROVIDER_TIMEOUT_SECONDS"),
+        ("PROVIDER_TIMEOUT_SECONDS", "nan", "PROVIDER_TIMEOUT_SECONDS"),
+        ("PROVIDER_TIMEOUT_SECONDS", "inf", "PROVIDER_TIMEOUT_SECONDS"),
+        ("COMMIT_INTERVAL_SECONDS", "0", "COMMIT_INTERVAL_SECONDS"),
+        ("COMMIT_INTERVAL_SECONDS", "nan", "COMMIT_INTERVAL_SECONDS"),
+        ("KAFKA_SESSION_TIMEOUT_SECONDS", "5", "KAFKA_SESSION_TIMEOUT_SECONDS"),
+        ("WORKER_PORT", "65535", "WORKER_PORT"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    """One sentence that names the variable and says what to change, at start and not at the first call."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(WorkerSettings)
+    assert name in str(refused.value)
+    assert says in str(refused.value)
+
+
+def test_a_contradiction_cannot_be_set() -> None:
+    """Drain limit and rebalance timeout are no settings: nobody can set one below the other."""
+    with pytest.raises((ValidationError, AttributeError)):
+        WorkerSettings().drain_limit_seconds = 1  # type: ignore[misc]  # a property, on purpose
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8100/score/{token}",
+        "https://api.example/v1/score?id={token}&full=true",
+        "http://[::1]:8100/{token}",
+        "https://user:secret@api.example/{token}/score",
+        "HTTPS://API.example/{token}",
+    ],
+)
+def test_a_url_that_can_be_called_is_taken(url: str) -> None:
+    """Path or query, with a port or without, IPv6, credentials."""
+    assert WorkerSettings(provider_url=url).provider_url == url
+
+
+def test_a_complaint_about_a_url_does_not_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may carry a password or an API key."""
+    monkeypatch.setenv("PROVIDER_URL", "https://user:hunter2@api.example/score")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(WorkerSettings)
+    assert "hunter2" not in str(refused.value)
