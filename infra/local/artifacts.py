@@ -11,6 +11,7 @@ run then need no network. The folder's name carries the lock's hash; any of it m
 import hashlib
 import importlib.util
 import os
+import ssl
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -113,6 +114,7 @@ def _cache_folder(fallback: Path) -> Path:
 
 def _download(jars: Iterable[Jar], folder: Path, progress: Progress) -> None:
     wanted = list(jars)
+    _trust_what_the_machine_trusts()
     with (
         tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as scratch,
         ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="jars") as pool,
@@ -125,6 +127,16 @@ def _download(jars: Iterable[Jar], folder: Path, progress: Progress) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _trust_what_the_machine_trusts() -> None:
+    """Let downloads accept the authorities of this machine, a company's own included, unless the user names a bundle.
+
+    Without it they accept those of a package alone (certifi), and fail where pip and curl work.
+    """
+    bundle = ssl.get_default_verify_paths().cafile
+    if bundle is not None and not {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
+        os.environ["REQUESTS_CA_BUNDLE"] = bundle
 
 
 def _fetch(jar: Jar, folder: Path, scratch: Path) -> None:

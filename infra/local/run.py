@@ -6,7 +6,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
+
+import psutil
 
 from infra.local import preflight
 from infra.local.errors import LocalStackError
@@ -103,7 +106,14 @@ class Run:
 
 
 def leave(code: int) -> None:
-    """End the process with a code. A download that was stopped half way has threads that Python would wait for: not we."""
+    """End the process with a code, and with it what a preparation that was cut off left running.
+
+    A download has threads that Python would wait for, and making the database a child that outlives its parent; either is
+    done anew at the next start.
+    """
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
     if threading.active_count() > 1:
         sys.stdout.flush()
         sys.stderr.flush()
