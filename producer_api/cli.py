@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from producer_api.app import create_app
 from producer_api.services import Services
 from producer_api.settings import ApiSettings
-from topics.connection import calm_client_logs
+from topics.connection import calm_client_logs, security
 from topics.settings import SettingsError, load_settings
 
 GRACE_SECONDS: Final = 15
@@ -52,6 +52,7 @@ def serve() -> None:
     calm_client_logs()
     try:
         settings = load_settings(ApiSettings)
+        security(settings)  # an unreadable CA file is told here, not by a task later
         listening = listen(settings)
     except SettingsError as error:
         typer.echo(str(error), err=True)
@@ -73,6 +74,7 @@ def _uvicorn_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         ws="none",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here looks at who asks
         backlog=BACKLOG,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(GRACE_SECONDS, int(settings.api_produce_timeout_seconds) + 5),

@@ -19,7 +19,8 @@ CONNECT_SECONDS: Final = 5.0
 QUERY_SECONDS: Final = 5.0
 FINAL: Final = frozenset({"succeeded", "dead_lettered", "cancelled"})
 """Outcomes that do not change by themselves; `retrying` is the other one."""
-AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""InternalClientError: what the pool raises when it gets back a connection that broke."""
 
 log = logging.getLogger(__name__)
 

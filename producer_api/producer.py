@@ -25,6 +25,8 @@ CONNECT_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 10.0
 FIRST_BACKOFF_SECONDS: Final = 0.25
 MAX_BACKOFF_SECONDS: Final = 5.0
+MAX_UNACKNOWLEDGED_BYTES: Final = 128 * MAX_MESSAGE_BYTES
+"""The second bound on what waits for Kafka: ten thousand of the largest records would be 10 GiB."""
 NOT_APPENDED: Final = (KafkaTimeoutError, UnknownTopicOrPartitionError)
 """Raised before a record enters a batch: they leave no gap in the idempotent producer's sequence numbers."""
 
@@ -45,9 +47,11 @@ class TokenProducer:
         self._broker: KafkaBroker | None = None
         self._lost_trust = asyncio.Event()
         self._unacknowledged: set[asyncio.Task[Any]] = set()
+        self._unacknowledged_bytes = 0
         self._given_up: set[asyncio.Task[Any]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._why_not = "The producer has not connected yet."
+        metrics.unacknowledged.set_function(lambda: len(self._unacknowledged))
 
     async def run(self) -> None:
         """Connect, and connect again whenever the producer is retired or Kafka was away; runs until cancelled."""
@@ -92,9 +96,13 @@ class TokenProducer:
             raise RecordTooLargeError(f"The record takes {record.size_bytes} bytes; the topic takes {MAX_MESSAGE_BYTES}.")
         if self._broker is None:
             raise KafkaUnavailableError(f"Nothing was produced. {self._why_not}")
-        if len(self._unacknowledged) >= self._settings.api_max_unacknowledged_produces:
+        if (
+            len(self._unacknowledged) >= self._settings.api_max_unacknowledged_produces
+            or self._unacknowledged_bytes + record.size_bytes > MAX_UNACKNOWLEDGED_BYTES
+        ):
             raise TooManyProducesError(
-                f"{len(self._unacknowledged)} records wait for Kafka's acknowledgement; this one was not produced."
+                f"{len(self._unacknowledged)} records ({self._unacknowledged_bytes} bytes) wait for Kafka; "
+                "this one was not produced."
             )
         task = self._start(self._broker, record)
         await asyncio.wait((task,), timeout=self._settings.api_produce_timeout_seconds)
@@ -162,14 +170,14 @@ class TokenProducer:
 
     def _start(self, broker: KafkaBroker, record: OutgoingRecord) -> asyncio.Task[Any]:
         """Hand the record to the producer in a task of its own, so that no disconnect of a caller cancels it."""
-        started = time.monotonic()
+        started, size_bytes = time.monotonic(), record.size_bytes
         task = asyncio.create_task(self._publish(broker, record))
         self._unacknowledged.add(task)
-        self._metrics.unacknowledged.inc()
+        self._unacknowledged_bytes += size_bytes
 
         def ended(task: asyncio.Task[Any]) -> None:
             self._unacknowledged.discard(task)
-            self._metrics.unacknowledged.dec()
+            self._unacknowledged_bytes -= size_bytes
             self._metrics.produce_seconds.observe(time.monotonic() - started)
             self._judge(task, broker)
 

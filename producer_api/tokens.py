@@ -89,6 +89,7 @@ async def token_of_path(
 async def post_token(request: Request) -> Response:
     """Put a token on the topic. 202 means that Kafka has it on every in-sync replica; its outcome follows later.
 
+    `Location` leads to the token's outcome (for the tokens `.` and `..`, which no path can carry, to the record's).
     A 503 of the kind `not-acknowledged` may still be delivered: ask for its record_id before you send it again.
     """
     parts = services_of(request)
@@ -98,7 +99,7 @@ async def post_token(request: Request) -> Response:
     return Response(
         msgspec.json.encode({"token": record.token, "record_id": record.record_id}),
         status_code=202,
-        headers={"location": token_path(record.token)},
+        headers={"location": location(record.token, record.record_id)},
         media_type="application/json",
     )
 
@@ -120,6 +121,14 @@ async def get_token(
     wait_seconds = min(wait_seconds, parts.settings.api_max_wait_seconds)
     outcome = await parts.watcher.latest_of_token(token, wait_seconds=wait_seconds)
     return outcome_response(outcome, asked="token", path=token_path(token))
+
+
+def location(token: str, record_id: str) -> str:
+    """Where to ask for what was accepted: the token, or its record where a client would take the token for a folder.
+
+    `.` and `..`, percent-encoded or not, are removed from a path by every client that follows RFC 3986 (section 5.2.4).
+    """
+    return f"/records/{record_id}" if token in {".", ".."} else token_path(token)
 
 
 def token_path(token: str) -> str:

@@ -58,6 +58,7 @@ async def test_a_stop_sends_the_waiting_home_and_ends_with_0(database: str, numb
     [
         ({"BIND_ADDRESS": "0.0.0.0"}, "API_ALLOW_ANONYMOUS=true"),  # noqa: S104 - refused
         ({"API_PORT": "http"}, "API_PORT=http"),
+        ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CAFILE": "/missing.pem"}, "KAFKA_SSL_CAFILE=/missing.pem"),
         ({"BIND_ADDRESS": "203.0.113.7", "API_ALLOW_ANONYMOUS": "true"}, "BIND_ADDRESS=203.0.113.7 with API_PORT="),
     ],
 )
