@@ -13,6 +13,7 @@ Everything here may be deleted while nothing runs: the next `up` makes it again,
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,8 @@ from pathlib import Path
 from infra.local.errors import LocalStackError
 
 FOLDER_NAME = ".tokenflow"
+ASKING_SECONDS = 0.3
+"""Whoever asks whether a stack runs takes the lock for an instant; that must not look like a running stack to `up`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class StateFolder:
             msg = f"The state folder {self.root} cannot be written ({error.strerror}): make it yours, or use another folder."
             raise LocalStackError(msg) from error
         with lock:
-            if not _try_lock(lock.fileno()):
+            if not _lock(lock.fileno(), patience_seconds=ASKING_SECONDS):
                 msg = f"A stack already runs from {self.root}: stop it first (`tokenflow down`), or use another folder."
                 raise LocalStackError(msg)
             self.addresses.unlink(missing_ok=True)
@@ -97,8 +100,8 @@ class StateFolder:
     def is_held(self) -> bool:
         """Say whether a process holds this folder now."""
         try:
-            with self.lock.open("a") as lock:
-                return not _try_lock(lock.fileno())
+            with self.lock.open("rb") as lock:
+                return not _lock(lock.fileno(), patience_seconds=0)
         except OSError:
             return False
 
@@ -120,9 +123,15 @@ class StateFolder:
             return None
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _lock(descriptor: int, *, patience_seconds: float) -> bool:
+    """Take the lock unless somebody has it for longer than that."""
+    end = time.monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        else:
+            return True

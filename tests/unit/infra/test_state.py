@@ -1,4 +1,5 @@
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,31 @@ def test_asking_leaves_no_trace(tmp_path: Path) -> None:
     assert not state.is_held()
     assert state.read_addresses() is None
     assert not state.root.exists()
+    state.root.mkdir()
+    assert not state.is_held()
+    assert list(state.root.iterdir()) == []
+
+
+def test_whoever_asks_does_not_keep_a_stack_from_starting(tmp_path: Path) -> None:
+    """Asking takes the lock for an instant."""
+    state = StateFolder(tmp_path)
+    with state.hold():
+        pass
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            state.is_held()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(2000):
+            with state.hold():
+                pass
+    finally:
+        done.set()
+        asking.join()
 
 
 def test_a_folder_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
