@@ -64,7 +64,7 @@ class MisconfiguredError(RecordError):
 
 
 class UnstorableError(RecordError):
-    """Postgres refuses the data itself (SQLSTATE class 22 or 23), not the moment."""
+    """Postgres refuses the data itself (SQLSTATE class 22, 23 or 54), not the moment."""
 
     kind = ErrorKind.UNSTORABLE
 

@@ -56,6 +56,9 @@ class WorkerSettings(KafkaSettings):
         if not _is_url_template(self.provider_url):
             msg = "PROVIDER_URL cannot be called: use http(s)://host/... with {token} once, after the host, percent-encoded."
             raise ValueError(msg)
+        if not _is_database_url(self.database_url.get_secret_value()):
+            msg = "DATABASE_URL is none: use postgresql://user:password@host:port/database."
+            raise ValueError(msg)
         if self.health_port > 65_535:  # noqa: PLR2004 - the last port there is
             msg = f"WORKER_PORT={self.worker_port} plus WORKER_INDEX={self.worker_index} is above 65535: lower one of them."
             raise ValueError(msg)
@@ -107,3 +110,11 @@ def _is_url_template(text: str) -> bool:
         return bool(url.host) and bool(url.port)
     except ValueError:
         return False
+
+
+def _is_database_url(text: str) -> bool:
+    """Whether asyncpg would take it for a URL; whether anybody answers there is found out later."""
+    scheme, _, rest = text.partition("://")
+    hosts = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2]
+    ports = (re.fullmatch(r"(?:\[[^]]*\]|[^]:]*)(?::([0-9]*))?", host) for host in hosts.split(","))
+    return scheme in {"postgresql", "postgres"} and all(found and int(found[1] or 1) <= 65_535 for found in ports)  # noqa: PLR2004 - the last port

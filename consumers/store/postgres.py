@@ -1,6 +1,6 @@
 """The worker's Postgres: reads the done-set, writes outcomes. No decision about a record is made here.
 
-Errors are sorted once: a fault of the data (SQLSTATE class 22 or 23, or a value that the client cannot encode) is
+Errors are sorted once: a fault of the data (SQLSTATE class 22, 23 or 54, or a value that the client cannot encode) is
 UnstorableError; anything else about the connection or the server is StoreUnavailableError, and the call may be repeated.
 """
 
@@ -34,6 +34,12 @@ CLAIM_CONSUMER_GROUP = (_SQL / "claim_consumer_group.sql").read_text()
 SELECT_CONSUMER_GROUP = (_SQL / "select_consumer_group.sql").read_text()
 
 
+UNSTORABLE = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,  # class 54: JSON nested too deep for the server's stack, a statement too large
+    UnicodeError,
+)
 UNAVAILABLE = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -120,7 +126,7 @@ class PostgresStore:
 async def _sorted_errors() -> AsyncIterator[None]:
     try:
         yield
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeError) as error:
+    except UNSTORABLE as error:
         raise UnstorableError(f"Postgres refuses it: {error}") from error
     except UNAVAILABLE as error:
         raise StoreUnavailableError(f"{type(error).__name__}: {error}") from error

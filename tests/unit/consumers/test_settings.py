@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from consumers.engine.committer import COMMIT_DEADLINE_SECONDS
 from consumers.engine.lanes import CUT_OFF_SECONDS
@@ -53,6 +53,12 @@ def test_heartbeats_fit_into_the_session() -> None:
         ("PROVIDER_URL", "http://host/#{token}", "after the host"),
         ("PROVIDER_URL", "http://[::1/{token}", "http(s)://"),
         ("PROVIDER_URL", "http://host/{token}\r\nX-Header: 1", "PROVIDER_URL"),
+        ("DATABASE_URL", "", "postgresql://"),
+        ("DATABASE_URL", "localhost", "postgresql://"),
+        ("DATABASE_URL", "mysql://h/d", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h:port/d", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h:70000/d", "postgresql://"),
+        ("DATABASE_URL", "postgresql://u:p@h:1,g:x/d", "postgresql://"),
         ("WORKER_CONCURRENCY", "0", "WORKER_CONCURRENCY"),
         ("WORKER_CONCURRENCY", "2000", "100000"),
         ("TOKEN_PATTERN", "[0-9", "TOKEN_PATTERN"),
@@ -95,6 +101,21 @@ def test_a_contradiction_cannot_be_set() -> None:
 def test_a_url_that_can_be_called_is_taken(url: str) -> None:
     """Path or query, with a port or without, IPv6, credentials."""
     assert WorkerSettings(provider_url=url).provider_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://h/d",
+        "postgresql://u:p@127.0.0.1:5433/d?sslmode=disable",
+        "postgresql://u:p:@@[::1]:5433/d",
+        "postgresql://u@one:5432,two/d",
+        "postgresql:///d?host=/run/postgresql",
+    ],
+)
+def test_a_database_url_is_taken(url: str) -> None:
+    """As libpq writes them: IPv6, several hosts, a socket, odd passwords."""
+    assert WorkerSettings(database_url=SecretStr(url)).database_url.get_secret_value() == url
 
 
 def test_a_complaint_about_a_url_does_not_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
