@@ -34,6 +34,7 @@ def launch(name: str, command: Command) -> GuardedProcess:
         PartError: its program cannot be started.
 
     """
+    command.log_path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return GuardedProcess.start(command.argv, env=command.environment(), log_path=command.log_path)
     except LocalStackError as error:
@@ -100,5 +101,8 @@ def quote(process: GuardedProcess) -> str:
     """Quote the last lines that a process wrote, four blanks before each, and name its log."""
     log, here = process.log_path, Path.cwd()
     name = log.relative_to(here) if log.is_relative_to(here) else log
-    lines = "".join(f"\n    {line}" for line in process.last_lines(LAST_LINES))
+    try:
+        lines = "".join(f"\n    {line}" for line in process.last_lines(LAST_LINES))
+    except FileNotFoundError:
+        return f"; {name} was deleted."
     return f"; {name} ends with:{lines}" if lines else f"; {name} has no line of it."

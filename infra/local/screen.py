@@ -147,7 +147,7 @@ class Screen:
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, min_width=self._width)
         table.add_column(no_wrap=True, min_width=9)
         table.add_column(no_wrap=True, justify="right", min_width=7)
         table.add_column(no_wrap=True, overflow="crop")

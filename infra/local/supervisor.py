@@ -117,7 +117,8 @@ class Supervisor:
             self._screen.show(part.name, "failed")
             raise
         except asyncio.CancelledError:  # the stack stops; what runs by now is stopped in its turn
-            self._screen.show(part.name, "stopping" if part.is_running() else "stopped")
+            if not part.is_running():
+                self._screen.show(part.name, "stopped")
             raise
         self._screen.show(part.name, "done" if part.kind is Kind.STEP else "ready", detail)
         self._ready[part.name].set()
