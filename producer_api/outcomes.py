@@ -81,7 +81,7 @@ class OutcomeReader:
     async def start(self) -> None:
         """Make the pool. It opens no connection yet (min_size=0), so a database that is away delays nothing."""
         self._pool = await asyncpg.create_pool(
-            self._settings.database_url,
+            self._settings.database_url.get_secret_value(),
             min_size=0,
             max_size=self._settings.api_database_connections,
             timeout=CONNECT_SECONDS,

@@ -28,3 +28,30 @@ def test_an_open_address_with_permission_is_taken(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BIND_ADDRESS", "0.0.0.0")  # noqa: S104 - the case under test
     monkeypatch.setenv("API_ALLOW_ANONYMOUS", "true")
     assert load_settings(ApiSettings).bind_address == "0.0.0.0"  # noqa: S104 - the case under test
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "h:5432/d", "postgresql://h:port/d", "postgresql://h:99999/d", "x"])
+def test_what_is_no_database_url_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """It may carry a password, so the sentence only says what one looks like."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(SettingsError, match="DATABASE_URL is none: use postgresql://") as refused:
+        load_settings(ApiSettings)
+    assert url not in str(refused.value).replace("postgresql://user:password@host:port/database", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h/d",
+        "postgres://h",
+        "postgresql:///d?host=/run/pg",
+        "postgresql://a:1,b:2/d",
+        "postgresql://[::1]:5432/d",
+    ],
+)
+def test_every_form_of_a_database_url_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Sockets, several hosts and IPv6 are for asyncpg to read."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    settings = load_settings(ApiSettings)
+    assert settings.database_url.get_secret_value() == url
+    assert url not in repr(settings)
