@@ -5,7 +5,7 @@ TOKENFLOW := $(PY) -m infra.cli
 SOURCES := producer_api consumers topics mock_api infra tests
 UV_VERSION := 0.13.9
 COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate pyproject.toml
+	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade) pyproject.toml
 
 .PHONY: help install format check test ci up down logs topics migrate clean-state lock
 
@@ -52,7 +52,7 @@ migrate: ## Apply the database migrations
 clean-state: down ## Delete the data of the local Kafka and PostgreSQL, and the logs
 	rm -rf .tokenflow
 
-lock: ## Resolve infra/python/*.lock anew from pyproject.toml
+lock: ## Resolve infra/python/*.lock from pyproject.toml (UPGRADE=1 takes the newest versions)
 	@python=$$(sh infra/python/find.sh) && "$$python" -m venv .venv-lock && .venv-lock/bin/pip install -qq uv==$(UV_VERSION)
 	$(COMPILE) --output-file infra/python/runtime.lock
 	$(COMPILE) --extra local --output-file infra/python/local.lock
