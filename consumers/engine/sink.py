@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from consumers import metrics
 from consumers.engine.backoff import Backoff
-from consumers.engine.record import DeadLettered, Record, Settled
+from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.errors import StoreUnavailableError, UnstorableError, clean_message
 from consumers.ports import Store
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 ROWS_PER_STATEMENT = 500
 """Above it nothing is gained (facts: performance, section 3)."""
+BYTES_PER_STATEMENT = 8_388_608
+"""A statement costs 25 ms and 4 MB of this process a MiB of answers (measured, PostgreSQL 18): 500 answers of 1 MiB would
+take half of the statement's deadline and 2 GB."""
 LINGER_SECONDS = 0.05
 FLUSHERS = 2
 """Two statements at a time: the client's encoding overlaps the server's work; more brought nothing (same source)."""
@@ -86,12 +89,22 @@ class Sink:
             await self._some.wait()
             if len(self._queue) < ROWS_PER_STATEMENT and not self._flushing:
                 await self._linger()
-            batch = [self._queue.popleft() for _ in range(min(ROWS_PER_STATEMENT, len(self._queue)))]
+            batch = self._take()
             if not self._queue:
                 self._some.clear()
             if len(self._queue) < ROWS_PER_STATEMENT and not self._flushing:
                 self._enough.clear()
             return batch
+
+    def _take(self) -> list[Settled]:
+        """Take what one statement may carry, by rows and by bytes; at least one outcome if there is any."""
+        batch: list[Settled] = []
+        room = BYTES_PER_STATEMENT
+        while self._queue and len(batch) < ROWS_PER_STATEMENT and room > 0:
+            settled = self._queue.popleft()
+            batch.append(settled)
+            room -= _bulk(settled)
+        return batch
 
     async def _linger(self) -> None:
         self._enough.clear()
@@ -139,3 +152,12 @@ class Sink:
         self._unsaved -= len(batch)
         if not self._unsaved:
             self._empty.set()
+
+
+def _bulk(settled: Settled) -> int:
+    """Bytes that an outcome adds to a statement, about; the fixed columns are nothing beside a large one."""
+    match settled.outcome:
+        case Succeeded(str() as result):
+            return len(result)
+        case _:
+            return len(settled.record.value or b"")

@@ -192,6 +192,7 @@ class FakeProvider:
         self.hold_all = False
         self.deaf = False
         self.errors: dict[str, BaseException] = {}
+        self.padding = 0
         self._gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def call(self, record: Record) -> str:
@@ -207,7 +208,7 @@ class FakeProvider:
             self.running -= 1
         if token in self.errors:
             raise self.errors[token]
-        return f'"{token}"'
+        return f'"{token}"{" " * self.padding}'
 
     def release(self, *tokens: str) -> None:
         """Let the held calls of these tokens go, or all of them."""

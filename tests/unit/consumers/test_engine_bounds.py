@@ -107,3 +107,17 @@ async def test_a_call_that_is_cancelled_from_within_is_an_outcome_like_another()
         await world.until(rows=1, unsettled=0)
         assert await world.committed() == {P0: 1}
         world.sound()
+
+
+async def test_large_answers_go_in_small_statements() -> None:
+    """Forty answers of 1 MiB: no statement carries more than eight of them, and all of them are written."""
+    async with running_world(slots=50) as world:
+        world.store.saving.clear()
+        world.provider.padding = 1_048_576
+        for number in range(40):
+            world.source.append(f"t{number}")
+        await world.until(calls=40, persisting=40)
+        world.store.saving.set()
+        await world.until(rows=40, unsettled=0)
+        assert max(world.store.saves) <= 8
+        world.sound()
