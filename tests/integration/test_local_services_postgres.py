@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,6 @@ import pytest
 from infra.local import artifacts, unprivileged
 from infra.local.errors import LocalStackError
 from infra.local.postgres import LocalPostgres
-from tests.support.processes import python
 from tests.support.services import execute, make_postgres, running, started
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -128,15 +128,19 @@ def test_a_half_made_data_folder_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_whose_process_is_another_by_now_does_not_stop_a_start(tmp_path: Path) -> None:
-    """Situation: killed with its machine; process ids began anew. Must hold: it starts."""
+    """Situation: killed with its machine; process ids began anew, and another process of its user has its id."""
     with running(lambda: make_postgres(tmp_path)) as server:
         lock = (server.data / "postmaster.pid").read_text().splitlines()
-    with tempfile.TemporaryDirectory() as elsewhere, python("import sys; sys.stdin.read()", cwd=Path(elsewhere)) as other:
-        owner = server.data.stat()
+    owner = server.data.stat()
+    other = subprocess.Popen(["/bin/sleep", "600"], cwd="/", user=owner.st_uid, group=owner.st_gid)
+    try:
         (server.data / "postmaster.pid").write_text("\n".join([str(other.pid), *lock[1:]]))
         os.chown(server.data / "postmaster.pid", owner.st_uid, owner.st_gid)
         with running(lambda: make_postgres(tmp_path)) as again:
             assert again.is_ready()
+    finally:
+        other.kill()
+        other.wait(10)
 
 
 def test_a_second_server_over_the_same_data_is_refused(tmp_path: Path) -> None:

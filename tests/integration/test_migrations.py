@@ -88,6 +88,14 @@ async def test_a_migration_that_fails_leaves_nothing_of_itself(empty_database: s
     assert await run(empty_database, ONE, TWO) == [2]
 
 
+async def test_a_change_and_its_note_are_one(empty_database: str) -> None:
+    """A migration that cannot be noted has not happened, or it would be applied twice."""
+    spoilsport = Migration(1, "one", "CREATE TABLE half (x int); ALTER TABLE schema_migrations RENAME TO gone")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await run(empty_database, spoilsport)
+    assert await run(empty_database, Migration(1, "one", "CREATE TABLE half (x int)")) == [1]
+
+
 async def test_a_changed_file_and_a_newer_database_are_refused(empty_database: str) -> None:
     """Nothing is applied then."""
     await run(empty_database, ONE, TWO)
