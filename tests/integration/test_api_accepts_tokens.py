@@ -61,7 +61,7 @@ async def test_a_token_that_reads_like_json_keeps_its_text(
     api: httpx.AsyncClient, settings: ApiSettings, kafka: str
 ) -> None:
     """Whatever was posted is what a worker reads."""
-    tokens = ['{"token":"x"}', "[1]", '"', "a/b?c#d%2Fe", "null", "Zürich"]
+    tokens = ['{"token":"x"}', "[1]", '"', "a/b?c#d%2Fe", "null", "Z\u00fcrich"]
     for token in tokens:
         assert (await api.post("/tokens", json={"token": token})).status_code == 202
     records = await read_topic(kafka, settings.tokens_topic)
