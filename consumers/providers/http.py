@@ -23,6 +23,8 @@ from consumers.errors import (
 ANSWER_LIMIT_BYTES = 1_048_576
 """Largest answer that is read; a provider that sends more is answered with a dead letter, not with our memory."""
 EXCERPT_BYTES = 200
+_ANY = msgspec.json.Decoder(msgspec.Raw)
+"""Checks the grammar and builds nothing: a number that no float can hold is JSON too, and Postgres stores it."""
 TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
 
 
@@ -93,7 +95,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _checked(body: bytes) -> str:
     """See that an answer is JSON in UTF-8, and return its text unchanged."""
     try:
-        msgspec.json.decode(body)
+        _ANY.decode(body)
         return body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TransientError(f"the answer is not JSON: {error}: {body[:EXCERPT_BYTES]!r}") from error
