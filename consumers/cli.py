@@ -8,6 +8,7 @@ import typer
 import uvloop
 
 from consumers.errors import StoreUnavailableError
+from consumers.health import ListenError
 from consumers.settings import WorkerSettings
 from consumers.store.postgres import WrongGroupError
 from consumers.worker import StartError, Worker
@@ -33,7 +34,7 @@ def work() -> None:
         _raise_file_limit(settings)
         _tune_collector()
         code = uvloop.run(_run(settings))
-    except (SettingsError, StartError, WrongGroupError) as error:
+    except (SettingsError, StartError, ListenError, WrongGroupError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     except (KafkaConnectionError, ProvisionError) as error:

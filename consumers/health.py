@@ -4,12 +4,17 @@ Starts before the worker joins its group: a joiner waits for everybody's drain, 
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Self
 
 from aiohttp import web
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+
+class ListenError(Exception):
+    """The port of health and metrics cannot be opened; the text says which setting to change."""
 
 
 class HealthServer:
@@ -31,7 +36,14 @@ class HealthServer:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._address, self._port).start()
+        try:
+            await web.TCPSite(self._runner, self._address, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ListenError(
+                f"cannot listen on {self._address}:{self._port} ({os.strerror(error.errno or 0)}): stop what listens there, "
+                "or set WORKER_PORT, WORKER_INDEX or BIND_ADDRESS."
+            ) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -51,7 +51,8 @@ class Worker:
         """Work until SIGTERM or SIGINT, or until the engine fails; return the exit code.
 
         Raises:
-            StartError, KafkaConnectionError, ProvisionError, StoreUnavailableError, WrongGroupError: it could not start.
+            StartError, ListenError, KafkaConnectionError, ProvisionError, StoreUnavailableError, WrongGroupError: it could
+                not start.
 
         """
         self._catch_signals()

@@ -257,3 +257,21 @@ async def test_the_request_says_who_asks_for_what_and_which_try_it_is() -> None:
         assert "Accept: application/json" in lines
         assert not any(line.lower().startswith("cookie") for line in lines)
     assert len(server.heads) == 2
+
+
+async def test_a_connection_that_the_server_closed_in_between_costs_nothing() -> None:
+    """Kept alive, then closed as the next request arrives: it is sent once more on a new connection, under the same key."""
+    sent = 0
+
+    async def answer_every_other(writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == 2:
+            writer.close()
+        else:
+            writer.write(answer(b"1"))
+
+    async with asyncio.timeout(SECONDS), _calling(answer_every_other) as (provider, server):
+        assert [await provider.call(make_record(number)) for number in (1, 2)] == ["1", "1"]
+    keys = [line for head in server.heads for line in head.decode().split("\r\n") if line.startswith("Idempotency-Key")]
+    assert keys == [f"Idempotency-Key: {make_id(number)}-0-1" for number in (1, 2, 2)]
