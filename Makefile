@@ -27,8 +27,7 @@ check: install ## Format, lint, types, import direction, house rules
 	$(PY) -m infra.lint
 
 test: install ## Unit, contract, integration and docs tests; unit tests on the other Pythons too
-	$(PY) -m pytest -q tests
-	@sh infra/python/other_versions.sh
+	@exec $(PY) infra/python/run_tests.py
 
 ci: check test ## What continuous integration runs
 
