@@ -6,7 +6,7 @@ waits through a rebalance, only greater rows overwrite.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.structs import TopicPartition
@@ -43,6 +43,7 @@ class FakeSource:
         self.polls: list[int] = []
         self.commit_hangs = False
         self.commit_error: Exception | None = None
+        self.on_commit: Callable[[TopicPartition, int], None] = lambda _partition, _offset: None
         self.assignment = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -109,6 +110,8 @@ class FakeSource:
             await asyncio.Event().wait()
         if self.commit_error is not None:
             raise self.commit_error
+        for partition, offset in offsets.items():
+            self.on_commit(partition, offset)
         self.commits.append(dict(offsets))
         self.committed.update(offsets)
 
