@@ -41,7 +41,7 @@ class TestScreen:
         assert Enduring(gone).write("four") == 4
 
 
-def a_summary(*, workers: int = 1, folder: str = "/home/a b/tokenflow", program: str = ".venv/bin/tokenflow") -> Summary:
+def a_summary(*, workers: int = 1, folder: str = "/srv/a b/tokenflow", program: str = ".venv/bin/tokenflow") -> Summary:
     """Make a summary like that of a default stack."""
     return Summary(
         api_url="http://127.0.0.1:8000",
@@ -68,7 +68,7 @@ class TestSummary:
     def test_the_commands_are_whole_lines_that_a_shell_splits_rightly(self) -> None:
         """A folder with spaces is quoted; the program is named relative to the folder that the first line enters."""
         lines = summary(a_summary()).splitlines()
-        assert shlex.split(next(line for line in lines if line.startswith("cd "))) == ["cd", "/home/a b/tokenflow"]
+        assert shlex.split(next(line for line in lines if line.startswith("cd "))) == ["cd", "/srv/a b/tokenflow"]
         assert "echo 1234 | .venv/bin/tokenflow kafka console-producer --topic tokens" in lines
         assert "curl 'http://127.0.0.1:8000/tokens/1234?wait_seconds=15'" in lines
 

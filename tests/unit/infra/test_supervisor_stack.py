@@ -10,7 +10,7 @@ from infra.settings import LocalSettings
 
 def build(settings: LocalSettings, folder: Path, *, workers: int = 1) -> Stack:
     """Put a stack together; nothing is started."""
-    return Builder(settings, workers=workers, state=StateFolder(folder), environment={"HOME": "/home/someone"}).build()
+    return Builder(settings, workers=workers, state=StateFolder(folder), environment={"HOME": "/nowhere"}).build()
 
 
 def test_parts_start_after_what_they_need(tmp_path: Path) -> None:
