@@ -84,7 +84,7 @@ class Run:
 
     def _written(self, stack: Stack) -> Addresses:
         urls = {part.name.lower().replace(" ", "-"): part.endpoint.url for part in stack.parts if isinstance(part, Service)}
-        return Addresses(stack.kafka, stack.database_url, pids={"up": os.getpid()}, urls=urls)
+        return Addresses(stack.bootstrap_servers, stack.database_url, pids={"up": os.getpid()}, urls=urls)
 
     def _summary(self, stack: Stack, builder: Builder) -> Summary:
         workers = [part for part in stack.parts if isinstance(part, Service) and part.kind is Kind.WORKER]
@@ -92,7 +92,7 @@ class Run:
         return Summary(
             api_url=builder.endpoint(self._settings.api_port).url,
             mock_api_url=builder.endpoint(self._settings.mock_api_port).url,
-            kafka=stack.kafka,
+            kafka=stack.bootstrap_servers,
             postgres="as DATABASE_URL says" if isinstance(stack.postgres, str) else local_postgres,
             worker_urls=[worker.endpoint.url for worker in workers],
             concurrency=self._settings.worker_concurrency,

@@ -5,7 +5,7 @@ serves, then API and workers; the mock API needs nobody. A Kafka or PostgreSQL t
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,16 +32,21 @@ WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, n
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The parts in the order of the screen, and where Kafka and PostgreSQL are."""
+    """The parts in the order of the screen, and where Kafka and PostgreSQL are: ours, or what the settings name."""
 
     parts: Sequence[Part]
-    kafka: str
+    kafka: LocalKafka | str
     postgres: LocalPostgres | str
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where Kafka is."""
+        return address_of(self.kafka)
 
     @property
     def database_url(self) -> str:
         """The database's URL; a local one has it once it is prepared."""
-        return self.postgres if isinstance(self.postgres, str) else self.postgres.database_url
+        return url_of(self.postgres)
 
 
 class Builder:
@@ -53,58 +58,56 @@ class Builder:
         self._state = state
         self._environment = environment
         self._host = WILDCARDS.get(settings.bind_address, settings.bind_address)
+        self._kafka = settings.kafka_bootstrap_servers or self._local_kafka()
+        url = settings.database_url
+        self._postgres = self._local_postgres() if url is None else url.get_secret_value()
 
     def build(self) -> Stack:
         """List the parts."""
-        servers: list[Server] = []
-        kafka, postgres = self._kafka(servers), self._postgres(servers)
-        self._stack = Stack([], kafka, postgres)
-        names = {server.name for server in servers}
-        steps = [
-            Step(
-                "topics",
-                needs=sorted(names & {"Kafka"}),
-                command=self._command("topics", ["topics", "create"], self._kafka_address),
-                deadline_seconds=STEP_SECONDS,
-            ),
-            Step(
-                "migrations",
-                needs=sorted(names & {"PostgreSQL"}),
-                command=self._command("migrations", ["migrate"], self._addresses),
-                deadline_seconds=STEP_SECONDS,
-            ),
-        ]
-        after = [*sorted(names), *(step.name for step in steps)]
+        servers = self._servers()
+        steps = self._steps({server.name for server in servers})
+        after = [*(server.name for server in servers), *(step.name for step in steps)]
         workers = [self._worker(number, after) for number in range(1, self._workers + 1)]
-        self._stack = Stack([*servers, *steps, self._mock_api(), self._api(after), *workers], kafka, postgres)
-        return self._stack
+        return Stack([*servers, *steps, self._mock_api(), self._api(after), *workers], self._kafka, self._postgres)
 
     def endpoint(self, port: int) -> Endpoint:
         """Where a part of ours is reached from this machine."""
         return Endpoint(self._host, port)
 
-    def _kafka(self, servers: list[Server]) -> str:
-        given = self._settings.kafka_bootstrap_servers
-        if given is not None:
-            return given
-        kafka = LocalKafka(
+    def _local_kafka(self) -> LocalKafka:
+        return LocalKafka(
             self._state.kafka,
             self._settings.kafka_port,
             controller_port=self._settings.kafka_controller_port,
             log_path=self._state.logs / "kafka.log",
         )
-        servers.append(Server(kafka, kind=Kind.KAFKA, address=kafka.bootstrap_servers))
-        return kafka.bootstrap_servers
 
-    def _postgres(self, servers: list[Server]) -> LocalPostgres | str:
-        given = self._settings.database_url
-        if given is not None:
-            return given.get_secret_value()
-        postgres = LocalPostgres(
-            self._state.postgres, self._settings.postgres_port, log_path=self._state.logs / "postgres.log"
-        )
-        servers.append(Server(postgres, kind=Kind.POSTGRES, address=f"127.0.0.1:{self._settings.postgres_port}"))
-        return postgres
+    def _local_postgres(self) -> LocalPostgres:
+        return LocalPostgres(self._state.postgres, self._settings.postgres_port, log_path=self._state.logs / "postgres.log")
+
+    def _servers(self) -> list[Server]:
+        servers = []
+        if isinstance(self._kafka, LocalKafka):
+            servers.append(Server(self._kafka, kind=Kind.KAFKA, address=self._kafka.bootstrap_servers))
+        if isinstance(self._postgres, LocalPostgres):
+            servers.append(Server(self._postgres, kind=Kind.POSTGRES, address=f"127.0.0.1:{self._postgres.port}"))
+        return servers
+
+    def _steps(self, servers: Collection[str]) -> list[Step]:
+        return [
+            Step(
+                "topics",
+                needs=[name for name in servers if name == LocalKafka.name],
+                command=self._command("topics", ["topics", "create"], self._kafka_address),
+                deadline_seconds=STEP_SECONDS,
+            ),
+            Step(
+                "migrations",
+                needs=[name for name in servers if name == LocalPostgres.name],
+                command=self._command("migrations", ["migrate"], self._addresses),
+                deadline_seconds=STEP_SECONDS,
+            ),
+        ]
 
     def _mock_api(self) -> Service:
         return Service(
@@ -156,16 +159,26 @@ class Builder:
         )
 
     def _kafka_address(self) -> Mapping[str, str]:
-        return {"KAFKA_BOOTSTRAP_SERVERS": self._stack.kafka}
+        return {"KAFKA_BOOTSTRAP_SERVERS": address_of(self._kafka)}
 
     def _addresses(self) -> Mapping[str, str]:
         """Where Kafka and the database are; for what starts after both."""
-        return {**self._kafka_address(), "DATABASE_URL": self._stack.database_url}
+        return {**self._kafka_address(), "DATABASE_URL": url_of(self._postgres)}
 
     def _worker_settings(self, number: int) -> Mapping[str, str]:
         mock_api = self.endpoint(self._settings.mock_api_port).url
         provider = self._settings.provider_url or f"{mock_api}/score/{{token}}"
         return {**self._addresses(), "PROVIDER_URL": provider, "WORKER_INDEX": str(number)}
+
+
+def address_of(kafka: LocalKafka | str) -> str:
+    """What KAFKA_BOOTSTRAP_SERVERS is, to use this Kafka."""
+    return kafka if isinstance(kafka, str) else kafka.bootstrap_servers
+
+
+def url_of(postgres: LocalPostgres | str) -> str:
+    """What DATABASE_URL is, to use this database; a local one has it once it is prepared."""
+    return postgres if isinstance(postgres, str) else postgres.database_url
 
 
 def program() -> Path:

@@ -44,7 +44,7 @@ def test_servers_that_the_settings_name_are_used_and_not_started(tmp_path: Path)
     stack = build(settings, tmp_path)
     assert [part.name for part in stack.parts] == ["topics", "migrations", "mock API", "API", "worker 1"]
     assert all(set(part.needs) <= {"topics", "migrations"} for part in stack.parts)
-    assert (stack.kafka, stack.database_url) == ("broker:9092", "postgresql://db/x")
+    assert (stack.bootstrap_servers, stack.database_url) == ("broker:9092", "postgresql://db/x")
 
 
 def test_a_wildcard_address_is_asked_over_loopback(tmp_path: Path) -> None:
