@@ -1,34 +1,33 @@
-"""The wish to stop, as signals tell it: the first asks, the next one hurries. Mutated by the event loop's thread alone."""
+"""The wish to stop, as signals tell it. Mutated by the event loop's thread alone."""
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
 
 from infra.local.parts import Calls
 
-SAME_WISH_SECONDS: Final = 0.5
-"""Signals so close together are one wish: `kill` of a process group reaches us directly and again through make."""
-
 
 class StopRequest:
-    """Whether to stop, and whether to stop waiting for what is still running."""
+    """Whether to stop, and whether to stop waiting for what is still running.
+
+    SIGTERM asks, however often: a second `make down`, or a `kill` that reaches the process and its make, costs no call.
+    Only Ctrl-C, which a person pressed who reads the screen, insists.
+    """
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
-        """Set by the first request."""
+        """Set by the first signal."""
         self.hurry = asyncio.Event()
-        """Set by the second: kill instead of waiting."""
-        self._last_seconds = 0.0
+        """Set by Ctrl-C during a stop: kill instead of waiting."""
 
-    def ask(self, now_seconds: float) -> None:
-        """Take one signal at a time of the monotonic clock."""
-        if not self.asked.is_set():
-            self.asked.set()
-        elif now_seconds - self._last_seconds < SAME_WISH_SECONDS:
-            return
-        else:
+    def ask(self) -> None:
+        """Take a SIGTERM or SIGHUP."""
+        self.asked.set()
+
+    def insist(self) -> None:
+        """Take a Ctrl-C: the first asks, the next one hurries."""
+        if self.asked.is_set():
             self.hurry.set()
-        self._last_seconds = now_seconds
+        self.asked.set()
 
 
 def farewell(calls: Sequence[Calls], *, hint: str = "") -> str:

@@ -20,7 +20,6 @@ from infra.local.screen import Screen
 from infra.local.stopping import StopRequest, farewell
 
 POLL_SECONDS: Final = 0.1
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StackError(LocalStackError):
@@ -44,8 +43,9 @@ class Supervisor:
         True: it was asked to stop. False: a part gave up, which was said, and the others were stopped all the same.
         """
         loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self._take_signal)
+        loop.add_signal_handler(signal.SIGINT, self._request.insist)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._request.ask)
         self._screen.open()
         keepers = [asyncio.create_task(self._keep(part), name=part.name) for part in self._parts]
         try:
@@ -61,9 +61,6 @@ class Supervisor:
             await asyncio.gather(*keepers, return_exceptions=True)
             await self._stop()
             self._screen.close()
-
-    def _take_signal(self) -> None:
-        self._request.ask(time.monotonic())
 
     async def _until_asked(self, keepers: Sequence[asyncio.Task[None]]) -> None:
         """Return at the first request to stop; a keeper that gave up raises here. Says once that everything is ready."""

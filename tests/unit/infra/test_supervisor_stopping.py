@@ -3,21 +3,21 @@ from infra.local.stopping import StopRequest, farewell
 
 
 class TestStopRequest:
-    async def test_the_first_asks_and_the_second_hurries(self) -> None:
-        """One Ctrl-C stops in order; another one a moment later stops waiting."""
+    async def test_ctrl_c_asks_and_the_next_one_hurries(self) -> None:
+        """One Ctrl-C stops in order; another one stops waiting."""
         request = StopRequest()
-        request.ask(100.0)
+        request.insist()
         assert (request.asked.is_set(), request.hurry.is_set()) == (True, False)
-        request.ask(101.0)
+        request.insist()
         assert request.hurry.is_set()
 
-    async def test_two_signals_of_one_wish_are_one(self) -> None:
-        """A `kill` of the process group that make passes on as well is no second wish."""
+    async def test_sigterm_never_hurries(self) -> None:
+        """A second `make down`, or a `kill` of the process group that make passes on as well, costs no call."""
         request = StopRequest()
-        request.ask(100.0)
-        request.ask(100.4)
-        assert not request.hurry.is_set()
-        request.ask(100.6)
+        request.ask()
+        request.ask()
+        assert (request.asked.is_set(), request.hurry.is_set()) == (True, False)
+        request.insist()
         assert request.hurry.is_set()
 
 
