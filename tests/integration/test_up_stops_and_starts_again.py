@@ -1,13 +1,14 @@
 """The lives of one folder: Ctrl-C under load, `make down`, kill -9 of the parent, and what the next start finds."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.stacks import STOP_SECONDS, UserStack, settings_of_a_stack, still_running
+from tests.support.stacks import STOP_SECONDS, UserStack, ask, settings_of_a_stack, still_running
 from tests.support.waiting import eventually
 
 STOP_ORDER = ("API", "worker 1", "mock API", "Kafka", "PostgreSQL")
@@ -49,6 +50,47 @@ async def test_a_folder_keeps_its_tokens_through_every_way_to_stop(stack: UserSt
         assert still_running(processes) == []
 
     await eventually(nothing_runs, timeout_seconds=5)
+
+
+async def test_a_second_ctrl_c_does_not_wait_for_the_calls(clear_environment: None, tmp_path: Path) -> None:
+    """With calls of 25 s running, the second Ctrl-C ends everything at once; servers still stop in good order."""
+    user = UserStack(
+        tmp_path, {**settings_of_a_stack(), "MOCK_API_LATENCY_MIN_SECONDS": "25", "MOCK_API_LATENCY_MAX_SECONDS": "25"}
+    )
+    try:
+        user.up()
+        user.submit("slow")
+        processes = user.processes()
+        await eventually(lambda: calling(user), timeout_seconds=10)
+        began = time.monotonic()
+        assert user.process is not None
+        user.process.send_signal(signal.SIGINT)
+        await eventually(lambda: said(user, "finishing 1 call"), timeout_seconds=10)
+        user.process.send_signal(signal.SIGINT)
+        assert user.process.wait(STOP_SECONDS) == 0, user.screen
+        assert time.monotonic() - began < 20, user.screen
+        assert still_running(processes) == []
+        assert said_of(user, "worker 1", "killed"), user.screen
+        assert said_of(user, "Kafka", "stopped"), user.screen
+        assert said_of(user, "PostgreSQL", "stopped"), user.screen
+    finally:
+        user.end()
+
+
+def calling(stack: UserStack) -> None:
+    """Hold when the worker has a call running."""
+    port = int(stack.settings["WORKER_PORT"]) + 1
+    assert ask(f"http://127.0.0.1:{port}/status")[1]["calling"] == 1
+
+
+def said(stack: UserStack, text: str) -> None:
+    """Hold when the screen shows a text."""
+    assert text in stack.screen, stack.screen
+
+
+def said_of(stack: UserStack, part: str, state: str) -> bool:
+    """Tell whether the screen has a line with this state of a part."""
+    return any(line.startswith(f"{part} ") and f"  {state}" in line for line in stack.screen.splitlines())
 
 
 def interrupt(stack: UserStack) -> list[psutil.Process]:
