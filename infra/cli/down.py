@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import typer
 
+from infra.local.own_parts import ask_calls
 from infra.local.parent import Parent, parent_of
 from infra.local.parts import Calls
 from infra.local.probe import Endpoint
-from infra.local.services import ask_calls
 from infra.local.state import StateFolder
 from infra.local.stopping import farewell
 

@@ -13,10 +13,10 @@ import psutil
 
 from infra.local import preflight
 from infra.local.errors import LocalStackError
+from infra.local.own_parts import Service
 from infra.local.parent import announced
 from infra.local.parts import Kind
 from infra.local.screen import Screen, Stream
-from infra.local.services import Service
 from infra.local.stack import Builder, Stack, program
 from infra.local.state import Addresses, StateFolder
 from infra.local.summary import Summary, summary

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from infra.local.kafka import LocalKafka
+from infra.local.own_parts import Service, Step
 from infra.local.parts import Kind, Part
 from infra.local.postgres import LocalPostgres
 from infra.local.probe import Endpoint
 from infra.local.processes import Command
 from infra.local.servers import Server
-from infra.local.services import Service, Step
 from infra.local.state import StateFolder
 from infra.settings import LocalSettings
 

@@ -1,7 +1,8 @@
 """What `make test` runs: two lanes side by side, so that the whole fits into five minutes on two cores.
 
-One lane is the integration tests, which mostly wait for Kafka and PostgreSQL; the other is every other test, then the
-unit tests on the other Pythons. The first is shown as it runs, the second once both have ended.
+One lane is the integration tests, which mostly wait for Kafka and PostgreSQL; the other is every other test, then those of
+`tokenflow up` as a whole, then the unit tests on the other Pythons. The first is shown as it runs, the second once both have
+ended.
 """
 
 # ruff: noqa: INP001 - a script beside the locks, not part of a package
@@ -11,13 +12,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import IO, Final
 
 PYTEST: Final = (sys.executable, "-m", "pytest", "-q")
-SHOWN: Final = ((*PYTEST, "tests/integration"),)
+INTEGRATION: Final = "tests/integration"
+WHOLE_STACKS: Final = sorted(str(path) for path in Path(INTEGRATION).glob("test_up_*.py"))
+SHOWN: Final = ((*PYTEST, INTEGRATION, *(f"--ignore={path}" for path in WHOLE_STACKS)),)
 BESIDE: Final = (
-    (*PYTEST, "tests", "--ignore=tests/integration", "--ignore=tests/failure"),
+    (*PYTEST, "tests", f"--ignore={INTEGRATION}", "--ignore=tests/failure"),
+    (*PYTEST, *WHOLE_STACKS),
     ("sh", "infra/python/other_versions.sh"),
 )
 END_SECONDS: Final = 60.0
@@ -55,7 +60,7 @@ def main() -> int:
     with tempfile.TemporaryFile() as output:
         shown, beside = Lane(SHOWN, None), Lane(BESIDE, output)
         threads = [threading.Thread(target=lane.run, daemon=True) for lane in (shown, beside)]
-        say("integration tests; unit, contract and docs tests run beside them and are shown below")
+        say("integration tests; all others run beside them and are shown below")
         for thread in threads:
             thread.start()
         try:

@@ -1,8 +1,8 @@
 from itertools import groupby
 from pathlib import Path
 
+from infra.local.own_parts import Service
 from infra.local.parts import Kind
-from infra.local.services import Service
 from infra.local.stack import Builder, Stack
 from infra.local.state import StateFolder
 from infra.settings import LocalSettings
