@@ -125,7 +125,6 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         started = loop.time()
         async with self._one_drain:
             self.state.draining = True
-            self.state.epoch += 1
             self._check.give_back()
             self.state.give_back_ready()
             calls = self.state.admission.calling

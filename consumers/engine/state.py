@@ -1,4 +1,4 @@
-"""What the parts of the engine share: windows, claims, admission, the ready queue, the epoch.
+"""What the parts of the engine share: windows, claims, admission, the ready queue.
 
 One event loop, no lock: each change happens between two awaits. Who changes what: the pump admits, the check moves records
 from waiting to ready or settles them, lanes take from ready and free slots, the sink settles, the handover opens and closes.
@@ -14,14 +14,13 @@ from consumers.engine.window import Windows
 
 
 class EngineState:
-    """The engine's books. `epoch` counts the revokes: work begun under an older one is dropped, not called."""
+    """The engine's books. `draining`: nothing may start, and what is not in a call is given back."""
 
     def __init__(self, *, slots: int) -> None:
         self.windows = Windows()
         self.claims = Claims()
         self.admission = Admission(slots=slots)
         self.ready: deque[Record] = deque()
-        self.epoch = 0
         self.draining = True  # until the first assignment
         self.room = asyncio.Event()
 

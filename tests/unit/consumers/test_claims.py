@@ -133,7 +133,6 @@ class BooksMachine(RuleBasedStateMachine):
     def revoke(self) -> None:
         """Begin a drain: what was not called is given back."""
         self.state.draining = True
-        self.state.epoch += 1
         for record in self.checking:
             self.state.forget(record)
         self.checking.clear()
@@ -164,9 +163,10 @@ class BooksMachine(RuleBasedStateMachine):
 
     @invariant()
     def open_windows_hold_exactly_what_is_in_hand(self) -> None:
-        """No record is in a window and nowhere else: it would hold the offset for ever."""
+        """No record is in a window and nowhere else, which would hold the offset for ever; none is of a closed one."""
         held = [*self.checking, *self.state.ready, *self.calling, *self.unsaved]
         hanging = [one for claim in self.state.claims._held.values() for one in (*claim.followers, *claim.waiters)]
+        assert not any(one.window.closed for one in (*self.checking, *self.state.ready, *self.calling))
         in_hand = {one.offset for one in (*held, *hanging) if not one.window.closed}
         if not self.state.draining:
             assert {offset for _, window in self.state.windows.items() for offset in window._unsettled} == in_hand
