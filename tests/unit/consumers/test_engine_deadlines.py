@@ -6,6 +6,7 @@ import pytest
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
 from consumers.engine import committer, lanes
+from consumers.metrics import COMMITS
 from tests.support.engine_world import P0, SECONDS, World, running_world, turn_loop
 from tests.support.waiting import eventually
 
@@ -41,14 +42,20 @@ async def test_a_commit_that_hangs_ends_at_its_deadline_and_the_next_one_wins(qu
         world.sound()
 
 
-@pytest.mark.parametrize("error", [CommitFailedError(), IllegalStateError(), KafkaConnectionError()])
-async def test_a_refused_commit_is_no_failure(error: Exception) -> None:
-    """Fenced or unanswered: the offset follows later."""
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [(CommitFailedError(), "fenced"), (IllegalStateError(), "fenced"), (KafkaConnectionError(), "unanswered")],
+)
+async def test_a_refused_commit_is_no_failure(error: Exception, result: str) -> None:
+    """Fenced or unanswered, and counted as that: the offset follows later."""
+    refused = COMMITS.labels(result)
+    before = refused._value.get()
     async with running_world() as world:
         world.source.commit_error = error
         world.source.append("a")
         await world.until(rows=1, unsettled=0)
         assert not await world.engine._committer.commit()
+        assert refused._value.get() > before
         world.source.commit_error = None
         assert await world.committed() == {P0: 1}
         world.sound()

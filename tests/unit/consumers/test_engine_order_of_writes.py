@@ -32,6 +32,18 @@ async def test_nothing_is_committed_before_its_row_is() -> None:
         world.sound()
 
 
+async def test_an_offset_that_did_not_move_is_not_committed_again() -> None:
+    """An idle worker sends no commits."""
+    async with running_world() as world:
+        world.source.append("a")
+        await world.until(rows=1, unsettled=0)
+        await world.committed()
+        before = len(world.source.commits)
+        for _ in range(3):
+            assert await world.committed() == {P0: 1}
+        assert len(world.source.commits) == before
+
+
 async def test_an_offset_never_passes_a_record_that_is_not_settled() -> None:
     """With the first of three held, the other two are stored and the offset stays at the first."""
     async with running_world() as world:
