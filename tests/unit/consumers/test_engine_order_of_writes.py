@@ -1,5 +1,7 @@
 """Invariant 1: the row committed, then settle, then the offset; copies of one record never run side by side."""
 
+import asyncio
+
 import pytest
 from asyncpg.pgproto.pgproto import UUID
 
@@ -8,7 +10,7 @@ from consumers.engine.record import DeadLettered, ErrorKind, Succeeded
 from consumers.engine.verdict import StoredRow
 from consumers.errors import UnstorableError
 from tests.support.engine_fakes import StoredOutcome
-from tests.support.engine_world import P0, P1, World, running_world, turn_loop
+from tests.support.engine_world import P0, P1, SECONDS, World, running_world, turn_loop
 
 ID = UUID("11111111-1111-7111-8111-111111111111")
 
@@ -207,3 +209,14 @@ async def test_an_error_of_the_store_that_nobody_foresaw_ends_the_engine() -> No
         await world.engine.failed()
         assert isinstance(world.engine.failure.result(), ExceptionGroup)
         assert not any((await world.committed()).values())
+
+
+async def test_a_dead_letter_that_cannot_be_stored_ends_the_engine() -> None:
+    """Nothing of the provider's is left in it, so it is a bug of ours: the offset must not pass a record without its row."""
+    async with running_world() as world:
+        world.store.refused = UnstorableError("whatever it is")
+        world.source.append("a")
+        async with asyncio.timeout(SECONDS):
+            await world.engine.failed()
+        assert not any((await world.committed()).values())
+        assert world.store.rows == {}
