@@ -126,7 +126,10 @@ class StoredOutcome:
 
 @dataclass(slots=True)
 class FakeStore:
-    """Rows by record id. `up` is cleared to hang every statement; `away` makes it fail; `lying` = it fails after writing."""
+    """Rows by record id. `up` is cleared to hang every statement; `away` makes it fail; `lying` = it fails after writing.
+
+    Statements with a token in `slow` wait for `quick`.
+    """
 
     rows: dict[UUID, StoredOutcome] = field(default_factory=dict)
     away: bool = False
@@ -138,6 +141,8 @@ class FakeStore:
     saves: list[int] = field(default_factory=list)
     refused: Exception | None = None
     unstorable: dict[str, Exception] = field(default_factory=dict)
+    slow: set[str] = field(default_factory=set)
+    quick: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         """Nothing hangs at first."""
@@ -156,6 +161,8 @@ class FakeStore:
         """Write, unless a fault is on."""
         self.saves.append(len(settled))
         await self.saving.wait()
+        if any(one.record.token in self.slow for one in settled):
+            await self.quick.wait()
         if self.away:
             raise StoreUnavailableError("away")
         if self.refused is not None:

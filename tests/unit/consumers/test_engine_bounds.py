@@ -121,3 +121,16 @@ async def test_large_answers_go_in_small_statements() -> None:
         await world.until(rows=40, unsettled=0)
         assert max(world.store.saves) <= 8
         world.sound()
+
+
+async def test_many_answers_go_in_statements_of_five_hundred() -> None:
+    """A thousand answers that came while the database hung: two full statements and more, none larger."""
+    async with running_world(slots=1_200) as world:
+        world.store.saving.clear()
+        for number in range(1_200):
+            world.source.append(f"t{number}")
+        await world.until(calls=1_200, persisting=1_200)
+        world.store.saving.set()
+        await world.until(rows=1_200, unsettled=0)
+        assert max(world.store.saves) == 500
+        world.sound()

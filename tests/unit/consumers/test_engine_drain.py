@@ -5,6 +5,7 @@ import asyncio
 from asyncpg.pgproto.pgproto import UUID
 
 from tests.support.engine_world import P0, P1, SECONDS, World, make_world, running_world, turn_loop
+from tests.support.waiting import eventually
 
 ID = UUID("22222222-2222-7222-8222-222222222222")
 
@@ -168,3 +169,25 @@ async def test_stop_while_the_pump_waits_in_a_rebalance() -> None:
         await turn_loop()
         await _stop(world)
         world.sound()
+
+
+async def test_a_drain_waits_for_every_statement_that_is_under_way() -> None:
+    """One flusher hangs with the first answer, the other writes the second: the revoke waits for both."""
+    async with running_world() as world:
+        world.store.slow = {"a"}
+        world.source.append("a")
+        await world.until(persisting=1)
+        await eventually(lambda: _assert_saves(world, 1), timeout_seconds=SECONDS)
+        world.source.append("b")
+        await world.until(rows=1, persisting=1)
+        revoke = asyncio.create_task(world.revoked())
+        await turn_loop()
+        assert not revoke.done()
+        world.store.quick.set()
+        await revoke
+        assert (len(world.store.rows), world.source.committed) == (2, {P0: 2})
+        world.sound()
+
+
+def _assert_saves(world: World, statements: int) -> None:
+    assert len(world.store.saves) == statements
