@@ -40,7 +40,8 @@ down: ## Stop the stack of this folder, from any terminal
 	@if [ -x $(PY) ]; then exec $(TOKENFLOW) down; else echo "nothing runs: there is no .venv yet"; fi
 
 logs: ## Follow the log of every part
-	@trap 'exit 0' INT; tail -n 5 -F .tokenflow/logs/*.log
+	@ls .tokenflow/logs/*.log >/dev/null 2>&1 || { echo "no logs yet: run make up"; exit 0; }; \
+		trap 'exit 0' INT; tail -n 5 -F .tokenflow/logs/*.log
 
 topics: ## Create or verify the Kafka topics
 	@sh infra/python/bootstrap.sh local && exec $(TOKENFLOW) topics create
