@@ -214,3 +214,23 @@ def test_books_that_do_not_balance_end_the_process() -> None:
     with pytest.raises(RuntimeError, match="1 records wait"):
         state.close_books()
     assert make_id(1) not in state.claims._held
+
+
+def test_a_copy_whose_partition_was_revoked_is_not_checked_again() -> None:
+    """It waited for an answer that was saved in the next assignment: its own next owner reads it again."""
+    state = EngineState(slots=1)
+    state.windows.open([P0])
+    state.draining = False
+    first = make_record(1, window=state.windows[P0], offset=1)
+    waiter = make_record(1, window=state.windows[P0], offset=2, attempt=2)
+    for record in (first, waiter):
+        state.admit(record)
+        state.claims.claim(record)
+    state.hang()
+    state.ready.append(first)
+    state.begin_call()
+    state.end_call()
+    state.close_books()
+    state.windows.open([P0])
+    assert state.readmit(state.settle(first)) == []
+    assert (state.admission.waiting, state.admission.unsettled, len(state.claims)) == (0, 0, 0)

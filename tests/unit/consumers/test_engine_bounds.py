@@ -124,13 +124,13 @@ async def test_large_answers_go_in_small_statements() -> None:
 
 
 async def test_many_answers_go_in_statements_of_five_hundred() -> None:
-    """A thousand answers that came while the database hung: two full statements and more, none larger."""
-    async with running_world(slots=1_200) as world:
+    """Answers that came while the database hung: both flushers hold one statement, and the queue is longer than another."""
+    async with running_world(slots=2_500) as world:
         world.store.saving.clear()
-        for number in range(1_200):
+        for number in range(2_500):
             world.source.append(f"t{number}")
-        await world.until(calls=1_200, persisting=1_200)
+        await world.until(calls=2_500, persisting=2_500)
         world.store.saving.set()
-        await world.until(rows=1_200, unsettled=0)
+        await world.until(rows=2_500, unsettled=0)
         assert max(world.store.saves) == 500
         world.sound()

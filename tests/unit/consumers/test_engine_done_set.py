@@ -84,3 +84,15 @@ async def test_a_late_save_after_a_revoke_settles_nothing_of_the_next_assignment
         await world.until(rows=2, unsettled=0)
         assert (world.provider.calls, await world.committed()) == (["a", "b"], {P0: 2})
         world.sound()
+
+
+async def test_an_assignment_commits_anew_what_another_member_may_have_moved() -> None:
+    """The group's offset went back while the partition was elsewhere: what was committed before says nothing about it."""
+    async with running_world() as world:
+        world.source.append("a")
+        await eventually(lambda: _assert_committed(world, 1), timeout_seconds=SECONDS)
+        await world.revoked()
+        world.source.committed.clear()
+        await world.assigned(P0)
+        await eventually(lambda: _assert_committed(world, 1), timeout_seconds=SECONDS)
+        assert world.provider.calls == ["a"]

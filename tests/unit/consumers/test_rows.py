@@ -66,7 +66,7 @@ def test_a_dead_letter_carries_the_original_bytes() -> None:
 @given(st.lists(st.integers(0, 2**128 - 1), unique=True))
 def test_rows_are_written_in_the_order_of_their_ids(numbers: list[int]) -> None:
     """Two workers that write the same rows lock them in one order, which is the database's own of uuid."""
-    ordered = in_write_order([Settled(make_record(number), Succeeded("1")) for number in numbers])
+    ordered = in_write_order([Settled(make_record(number, offset=-number), Succeeded("1")) for number in numbers])
     assert [one.record.record_id for one in ordered] == [make_id(number) for number in sorted(numbers)]
 
 
