@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.stacks import STOP_SECONDS, UserStack, ask, settings_of_a_stack, still_running
+from tests.support.processes import still_running
+from tests.support.stacks import STOP_SECONDS, UserStack, ask, settings_of_a_stack
 from tests.support.waiting import eventually
 
 STOP_ORDER = ("API", "worker 1", "mock API", "Kafka", "PostgreSQL")

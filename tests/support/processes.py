@@ -19,9 +19,21 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def assert_ended(processes: Sequence[psutil.Process]) -> None:
-    """Fail with the names of those that still run; a zombie does not run."""
-    running = [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-    assert not running, [process.cmdline() for process in running]
+    """Assert that none of them runs any more."""
+    running = still_running(processes)
+    assert not running, running
+
+
+def still_running(processes: Sequence[psutil.Process]) -> list[str]:
+    """Name those that still run: a zombie has ended, and one that was given the same id again is another process."""
+    names = []
+    for process in processes:
+        try:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                names.append(f"{process.pid} {' '.join(process.cmdline())[-60:]}")
+        except psutil.NoSuchProcess:  # it ended between two of the questions
+            continue
+    return names
 
 
 @contextmanager

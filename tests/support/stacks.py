@@ -122,15 +122,3 @@ def ask(url: str, body: bytes | None = None) -> tuple[int, dict[str, Any]]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-
-
-def still_running(processes: list[psutil.Process]) -> list[str]:
-    """Name those that still run; one that was given the same id again is another process."""
-    names = []
-    for process in processes:
-        try:
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                names.append(f"{process.pid} {' '.join(process.cmdline())[-60:]}")
-        except psutil.NoSuchProcess:
-            continue
-    return names
