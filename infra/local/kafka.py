@@ -70,6 +70,23 @@ def java_command(jars: Path, main_class: str, arguments: Sequence[str], *, jvm: 
     return [str(artifacts.java_program()), *jvm, "-cp", f"{jars}/*", main_class, *arguments]
 
 
+def as_cluster_id(number: uuid.UUID) -> str:
+    """Write a UUID as Kafka does, in 22 characters."""
+    return base64.urlsafe_b64encode(number.bytes).decode().rstrip("=")
+
+
+def is_cluster_id(text: str) -> bool:
+    """Say whether the format tool takes it: one in 64 begins with a dash and would be read as an option."""
+    return not text.startswith("-")
+
+
+def new_cluster_id() -> str:
+    """Draw an id that the format tool takes."""
+    while not is_cluster_id(drawn := as_cluster_id(uuid.uuid4())):
+        pass
+    return drawn
+
+
 class LocalKafka(LocalService):
     """The broker of a stack. After kill -9 of it a start takes 8-15 s: the controller waits for the old session to end."""
 
@@ -127,7 +144,7 @@ class LocalKafka(LocalService):
         fresh = self.folder / "data.new"
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_properties("format.properties", data=fresh.name)
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = new_cluster_id()
         arguments = ["format", "-t", cluster_id, "-c", "format.properties"]
         done = subprocess.run(  # noqa: S603 - our own Java and jars
             java_command(jars, "kafka.tools.StorageTool", arguments, jvm=("-XX:TieredStopAtLevel=1",)),
