@@ -9,6 +9,7 @@
     '- UnstorableError             dead letter without the answer                 moves on, once the row is committed
     any other exception            a bug: logged with coordinates, dead letter    moves on, once the row is committed
 
+    NotSentError                   given back, as if never called                 does not move
     StoreUnavailableError          none: the row is written when the database is back      does not move
 
 There is no retry topic yet: `decide` is where the fates of the second column will part ways.
@@ -67,6 +68,10 @@ class UnstorableError(RecordError):
     """Postgres refuses the data itself (SQLSTATE class 22, 23 or 54), not the moment."""
 
     kind = ErrorKind.UNSTORABLE
+
+
+class NotSentError(Exception):
+    """The call was withdrawn before it was sent: the record is given back, and nothing was spent."""
 
 
 class StoreUnavailableError(Exception):

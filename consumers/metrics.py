@@ -26,6 +26,14 @@ END_TO_END_SECONDS = Histogram(
     buckets=(0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
 )
 RECORDS_SKIPPED = Counter("tokens_records_skipped", "Records not called because their outcome was stored already.")
+IDENTITY_CONFLICTS = Counter(
+    "tokens_identity_conflicts", "Records that got their derived id, because their record-id belongs to another token."
+)
+DEAD_LETTERS = Counter(
+    "tokens_dead_letters_produced",
+    "Dead letters acknowledged on the DLQ topic, whole or without_payload (too large).",
+    ["form"],
+)
 COMMITS = Counter("tokens_commits", "Offset commits: accepted, unanswered (deadline) or fenced (rebalance).", ["result"])
 REBALANCES = Counter("tokens_rebalances", "Times that this worker gave its partitions back.")
 IN_FLIGHT = Gauge("tokens_in_flight", "Records polled and not yet settled.")

@@ -4,7 +4,7 @@ The real ones are aiokafka's consumer (through FastStream's handler-less subscri
 store/postgres.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka.structs import TopicPartition
@@ -36,7 +36,22 @@ class Provider(Protocol):
     """One external API."""
 
     async def call(self, record: Record) -> str:
-        """Ask for the record's token; the answer is JSON text. Ends within the call timeout; raises anything."""
+        """Ask for the record's token; the answer is JSON text. Ends within the call timeout; raises anything.
+
+        NotSentError: `withdraw` came before the call was sent.
+        """
+        ...
+
+    def withdraw(self) -> None:
+        """Give back the calls that have not been sent yet: a drain waits only for those that cost something."""
+        ...
+
+
+class DeadLetterTopic(Protocol):
+    """The durable log of dead letters."""
+
+    async def produce(self, settled: Settled) -> None:
+        """Return when the dead letter is acknowledged by every in-sync replica; waits as long as Kafka is away."""
         ...
 
 
@@ -47,8 +62,10 @@ class Store(Protocol):
         """Return the rows that exist already, by record id. Raises StoreUnavailableError."""
         ...
 
-    async def save(self, settled: Sequence[Settled]) -> None:
+    async def save(self, settled: Sequence[Settled]) -> Collection[UUID]:
         """Commit the outcomes in one transaction; idempotent by record id, only greater rows overwrite.
+
+        Returns the ids whose row belongs to another token: these outcomes were not written.
 
         Raises:
             StoreUnavailableError: nothing was (or may have been) written; the same call is safe to repeat.

@@ -42,6 +42,9 @@ class WorkerSettings(KafkaSettings):
     provider_url: str = Field(
         "http://127.0.0.1:8100/score/{token}", description="The external API, called with GET; {token} is percent-encoded."
     )
+    provider_batch_url: OptionalText = Field(
+        None, description="Batch endpoint of the API: WORKER_CONCURRENCY calls of QUEUE_BATCH_SIZE ids each; used if set."
+    )
     provider_timeout_seconds: float = Field(30, gt=0, le=3600, description="Hard limit of one call, connecting included.")
 
     kafka_session_timeout_seconds: float = Field(
@@ -55,6 +58,9 @@ class WorkerSettings(KafkaSettings):
     def _usable(self) -> Self:
         if not _is_url_template(self.provider_url):
             msg = "PROVIDER_URL cannot be called: use http(s)://host/... with {token} once, after the host, percent-encoded."
+            raise ValueError(msg)
+        if self.provider_batch_url is not None and not _is_url(self.provider_batch_url):
+            msg = "PROVIDER_BATCH_URL cannot be called: use http(s)://host/..., percent-encoded."
             raise ValueError(msg)
         if not _is_database_url(self.database_url.get_secret_value()):
             msg = "DATABASE_URL is none: use postgresql://user:password@host:port/database."
@@ -102,11 +108,17 @@ class WorkerSettings(KafkaSettings):
 
 
 def _is_url_template(text: str) -> bool:
-    """Whether a URL can be called once `{token}` is filled in: nothing is left to fail at every call alike."""
-    if not re.fullmatch(r"(?i:https?)://[^/{}\s]+/[!-~]*", text) or "#" in text or text.count("{token}") != 1:
+    """Whether a URL can be called once `{token}` is filled in, which stands in it once, after the host."""
+    host = text.partition("://")[2].partition("/")[0]
+    return text.count("{token}") == 1 and "{token}" not in host and _is_url(text.replace("{token}", "1"))
+
+
+def _is_url(text: str) -> bool:
+    """Whether a URL can be called: nothing is left to fail at every call alike."""
+    if not re.fullmatch(r"(?i:https?)://[^/{}\s]+/[!-~]*", text) or "#" in text:
         return False
     try:
-        url = yarl.URL(text.replace("{token}", "1"), encoded=True)
+        url = yarl.URL(text, encoded=True)
         return bool(url.host) and bool(url.port)
     except ValueError:
         return False

@@ -11,27 +11,48 @@ import os
 import re
 import signal
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from faststream.kafka import KafkaBroker
 
 from consumers import metrics
-from consumers.engine.engine import Engine, Limits
+from consumers.dead_letters import DeadLetterProducer
+from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
+from consumers.engine.sink import FLUSHERS
 from consumers.health import HealthServer
+from consumers.ports import Provider
+from consumers.providers.batch import BatchProvider
 from consumers.providers.http import HttpProvider
 from consumers.settings import WorkerSettings
 from consumers.source import SubscriberSource
 from consumers.store.postgres import PostgresStore
 from topics.catalogue import HOP_BYTES, MAX_MESSAGE_BYTES
-from topics.connection import kafka_broker
+from topics.connection import KafkaConnectionError, kafka_broker, kafka_producer
 from topics.provision import verify_topics
 
 log = logging.getLogger(__name__)
 
 LEAVE_SECONDS = 10.0
+CHECKERS = 2
+"""Database connections beside those that write: done-set checks at a time."""
 EXIT_NOW = 130
+
+
+def make_provider(settings: WorkerSettings) -> AbstractAsyncContextManager[Provider]:
+    """Choose how the API is called: by batches where it has an endpoint for them."""
+    timeout = settings.provider_timeout_seconds
+    if settings.provider_batch_url is None:
+        return HttpProvider(settings.provider_url, timeout_seconds=timeout)
+    return BatchProvider(
+        settings.provider_batch_url,
+        size=settings.queue_batch_size,
+        calls=settings.worker_concurrency,
+        timeout_seconds=timeout,
+    )
 
 
 class StartError(Exception):
@@ -64,16 +85,19 @@ class Worker:
                 )
             )
             await self._verify_topics()
-            store = await PostgresStore.connect(settings.database_url.get_secret_value())
+            store = await PostgresStore.connect(settings.database_url.get_secret_value(), connections=FLUSHERS + CHECKERS)
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
-            provider = await stack.enter_async_context(
-                HttpProvider(settings.provider_url, timeout_seconds=settings.provider_timeout_seconds)
-            )
-            broker, self._engine = self._wire(store, provider)
+            provider = await stack.enter_async_context(make_provider(settings))
+            dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer)
+            stack.push_async_callback(dead_letters.stop)
+            await self._connect(dead_letters)
+            broker, self._engine = self._wire(store, provider, dead_letters)
             return await self._live(broker, self._engine)
 
-    def _wire(self, store: PostgresStore, provider: HttpProvider) -> tuple[KafkaBroker, Engine]:
+    def _wire(
+        self, store: PostgresStore, provider: Provider, dead_letters: DeadLetterProducer
+    ) -> tuple[KafkaBroker, Engine]:
         settings = self._settings
         broker = kafka_broker(
             settings,
@@ -87,10 +111,23 @@ class Worker:
             drain_seconds=settings.drain_limit_seconds,
             commit_interval_seconds=settings.commit_interval_seconds,
         )
-        engine = Engine(source, store, provider, intake=make_intake(pattern), limits=limits)
+        engine = Engine(Ports(source, store, provider, dead_letters), intake=make_intake(pattern), limits=limits)
         source.subscribe([settings.tokens_topic], engine, settings)
         metrics.watch(engine, slots=settings.slots)
         return broker, engine
+
+    async def _connect(self, dead_letters: DeadLetterProducer) -> None:
+        try:
+            await dead_letters.start()
+        except (TimeoutError, OSError, KafkaError) as error:
+            raise KafkaConnectionError(self._settings) from error
+
+    def _make_producer(self) -> AIOKafkaProducer:
+        return kafka_producer(
+            self._settings,
+            client_id=f"tokenflow-worker-{self._settings.worker_index}-dlq",
+            max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES,
+        )
 
     async def _live(self, broker: KafkaBroker, engine: Engine) -> int:
         try:

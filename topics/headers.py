@@ -4,7 +4,7 @@ Values are UTF-8 text, readable in any console consumer. A hop replaces headers,
 a name twice, the last one counts. Header bytes that are not UTF-8 read as absent: a header can never stop a record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 RECORD_ID: Final = "record-id"
@@ -22,6 +22,14 @@ REDRIVE_COUNT: Final = "redrive-count"
 REPLAY_OF: Final = "replay-of"
 TRACEPARENT: Final = "traceparent"
 
+OURS: Final = frozenset({
+    RECORD_ID, JOB_ID, ATTEMPT, NOT_BEFORE, FIRST_FAILED_AT, ERROR_KIND, ERROR_MESSAGE, SOURCE_TOPIC, SOURCE_PARTITION,
+    SOURCE_OFFSET, SOURCE_TIMESTAMP, REDRIVE_COUNT, REPLAY_OF, TRACEPARENT,
+})  # fmt: skip
+
+CONNECT_PREFIX: Final = "__connect.errors."
+"""Kafka Connect's names for its dead letters (DeadLetterQueueReporter, Kafka 4.3): viewers of dead letters know them."""
+
 RawHeaders = Sequence[tuple[str, bytes | None]]
 
 
@@ -36,3 +44,26 @@ def read_headers(raw: RawHeaders) -> dict[str, str]:
         except UnicodeDecodeError:
             continue
     return read
+
+
+def hop_headers(original: RawHeaders, ours: Mapping[str, str | None]) -> list[tuple[str, bytes | None]]:
+    """Headers of a record's next hop: ours anew (None = absent), then the foreign ones as they came, order and bytes kept.
+
+    Replaced, not appended, so a record's headers do not grow from hop to hop.
+    """
+    replaced = [(name, value.encode("utf-8", "backslashreplace")) for name, value in ours.items() if value is not None]
+    foreign = [(name, value) for name, value in original if name not in OURS and not name.startswith(CONNECT_PREFIX)]
+    return [*replaced, *foreign]
+
+
+def connect_headers(
+    *, topic: str, partition: int, offset: int, exception_class: str, exception_message: str
+) -> dict[str, str | None]:
+    """Say the same under Kafka Connect's names; coordinates are those of the record as it came in."""
+    return {
+        f"{CONNECT_PREFIX}topic": topic,
+        f"{CONNECT_PREFIX}partition": str(partition),
+        f"{CONNECT_PREFIX}offset": str(offset),
+        f"{CONNECT_PREFIX}exception.class.name": exception_class,
+        f"{CONNECT_PREFIX}exception.message": exception_message,
+    }

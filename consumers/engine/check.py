@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 
 from asyncpg.pgproto.pgproto import UUID
 
+from consumers import metrics
 from consumers.engine.backoff import Backoff
 from consumers.engine.claims import Claim
-from consumers.engine.intake import derived_id
+from consumers.engine.intake import next_derived_id
 from consumers.engine.record import DeadLettered, ErrorKind, Record, Settled
 from consumers.engine.state import EngineState
 from consumers.engine.tasks import TaskSet
 from consumers.engine.verdict import StoredRow, Verdict, verdict
 from consumers.errors import StoreUnavailableError, clean_message
-from consumers.metrics import RECORDS_SKIPPED
 from consumers.ports import Store
 
 log = logging.getLogger(__name__)
@@ -103,12 +103,13 @@ class Check:
         """Act on one verdict; return the records that must be checked again."""
         match verdict(record, row):
             case Verdict.SKIP:
-                RECORDS_SKIPPED.inc()
+                metrics.RECORDS_SKIPPED.inc()
                 return self._state.readmit(self._state.settle_uncalled(record))
             case Verdict.CONFLICT:
                 return self._reidentify(record)
             case Verdict.CALL if record.complaint is not None:
                 self._state.admission.waiting -= 1
+                record.attempt = 0  # none was made
                 self._put(Settled(record, DeadLettered(ErrorKind.MALFORMED, clean_message(record.complaint))))
             case Verdict.CALL:
                 self._state.ready.append(record)
@@ -122,5 +123,5 @@ class Check:
 
     def _take_derived_id(self, record: Record) -> None:
         log.warning("record-id %s belongs to another token: %s gets its derived id", record.record_id, record.coordinates)
-        record.derivations += 1
-        record.record_id = derived_id(record)
+        metrics.IDENTITY_CONFLICTS.inc()
+        record.record_id = next_derived_id(record)

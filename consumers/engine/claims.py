@@ -73,3 +73,14 @@ class Claims:
             return _NOTHING
         del self._held[record.record_id]
         return Released(held.followers, held.waiters)
+
+    def move(self, record: Record, record_id: UUID) -> bool:
+        """Go on holding a claim, and what hangs on it, under another id; False (nothing changed) if that one is taken."""
+        held = self._held.get(record.record_id)
+        if record_id in self._held or held is None or held.record is not record:
+            return False
+        del self._held[record.record_id]
+        self._held[record_id] = held
+        for copy in (record, *held.followers, *held.waiters):
+            copy.record_id = record_id
+        return True

@@ -24,7 +24,7 @@ from consumers.engine.record import Record
 from consumers.engine.sink import Sink
 from consumers.engine.state import EngineState
 from consumers.engine.tasks import TaskSet
-from consumers.ports import Provider, Source, Store
+from consumers.ports import DeadLetterTopic, Provider, Source, Store
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,20 @@ class Limits:
     commit_interval_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the engine works between; see consumers/ports.py."""
+
+    source: Source
+    store: Store
+    provider: Provider
+    dead_letters: DeadLetterTopic
+
+
 class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Holds the parts together. Built inside the running loop, before the consumer exists; `start` once it has joined."""
 
-    def __init__(self, source: Source, store: Store, provider: Provider, *, intake: Intake, limits: Limits) -> None:
+    def __init__(self, ports: Ports, *, intake: Intake, limits: Limits) -> None:
         self.state = EngineState(slots=limits.slots)
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._drain_seconds = limits.drain_seconds
@@ -51,11 +61,13 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._tasks = TaskSet(on_failure=self.fail)
         self._pumping = TaskSet(on_failure=self.fail)
         self._stopped = False
-        self._sink = Sink(self.state, store, recheck=self._recheck)
-        self._lanes = Lanes(self.state, provider, put=self._sink.put, on_failure=self.fail)
-        self._check = Check(self.state, store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail)
-        self._committer = Committer(self.state, source, interval_seconds=limits.commit_interval_seconds)
-        self._pump = Pump(self.state, source, self._check, intake)
+        self._sink = Sink(self.state, ports.store, ports.dead_letters, recheck=self._recheck, on_failure=self.fail)
+        self._lanes = Lanes(self.state, ports.provider, put=self._sink.put, on_failure=self.fail)
+        self._check = Check(
+            self.state, ports.store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail
+        )
+        self._committer = Committer(self.state, ports.source, interval_seconds=limits.commit_interval_seconds)
+        self._pump = Pump(self.state, ports.source, self._check, intake)
 
     def start(self) -> None:
         """Start polling, writing and committing. The consumer has joined its group."""
@@ -72,6 +84,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             await self._pumping.cancel(timeout_seconds=STOP_TASKS_SECONDS)
             await self._drain()
             await self._check.stop(timeout_seconds=STOP_TASKS_SECONDS)
+            await self._sink.stop(timeout_seconds=STOP_TASKS_SECONDS)
             await self._tasks.cancel(timeout_seconds=STOP_TASKS_SECONDS)
         except Exception as error:  # lint: allow broad-except because the group must be left whatever happened here
             log.exception("the drain failed: what was in flight will be repeated")
@@ -127,6 +140,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self.state.draining = True
             self._check.give_back()
             self.state.give_back_ready()
+            self._lanes.withdraw()
             calls = self.state.admission.calling
             await self._lanes.drain(timeout_seconds=self._drain_seconds)
             remaining = self._drain_seconds - (loop.time() - started)

@@ -83,6 +83,12 @@ def derived_id(record: Record) -> UUID:
     return UUID(derived)
 
 
+def next_derived_id(record: Record) -> UUID:
+    """Name the id that a record goes on under when its present one turned out to be another token's. Counts the step."""
+    record.derivations += 1
+    return derived_id(record)
+
+
 def _uuid(text: str | None) -> UUID | None:
     if text is None:
         return None

@@ -13,7 +13,7 @@ from consumers import metrics
 from consumers.engine.record import ErrorKind, Outcome, Record, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.engine.tasks import TaskSet
-from consumers.errors import TransientError, decide, kind_of
+from consumers.errors import NotSentError, TransientError, decide, kind_of
 from consumers.ports import Provider
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,10 @@ class Lanes:
         while state.ready and state.admission.free_slots() > 0 and not state.draining:
             self._tasks.spawn(self._lane(state.begin_call()))
 
+    def withdraw(self) -> None:
+        """Give back the calls that were not sent yet; the others go on."""
+        self._provider.withdraw()
+
     async def drain(self, *, timeout_seconds: float) -> None:
         """Let running calls finish; cut off those that outlast the time: their records are given back and called again.
 
@@ -66,6 +70,10 @@ class Lanes:
                 self._state.abandon(record)
                 raise
             outcome = self._decide(record, TransientError("the call was cancelled from within"))
+        except NotSentError:
+            self._state.end_call()
+            self._state.abandon(record)
+            return
         except Exception as error:  # noqa: BLE001 # lint: allow broad-except because this is the lane boundary
             outcome = self._decide(record, error)
         self._state.end_call()

@@ -1,6 +1,6 @@
 """From outcomes to durable rows, in batches; then the records settle. The only writer of outcomes.
 
-Order of writes: (retry or DLQ produce acknowledged, when those exist), then the row committed, then settle, then the offset.
+Order of writes: a dead letter's produce acknowledged, then the row committed, then settle, then the offset.
 With the database away, answers stay here, across a rebalance too, and are written when it is back: an answer that was paid
 for is not thrown away while the process lives. Memory is bounded by the engine's bound on unsettled records.
 """
@@ -8,14 +8,18 @@ for is not thrown away while the process lives. Memory is bounded by the engine'
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+
+from asyncpg.pgproto.pgproto import UUID
 
 from consumers import metrics
 from consumers.engine.backoff import Backoff
+from consumers.engine.intake import next_derived_id
+from consumers.engine.outbox import Outbox
 from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.errors import StoreUnavailableError, UnstorableError, clean_message
-from consumers.ports import Store
+from consumers.ports import DeadLetterTopic, Store
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +36,19 @@ FLUSHERS = 2
 class Sink:
     """Collects outcomes and writes them; two flushers take turns in gathering a batch, and write side by side."""
 
-    def __init__(self, state: EngineState, store: Store, *, recheck: Callable[[Sequence[Record]], None]) -> None:
+    def __init__(
+        self,
+        state: EngineState,
+        store: Store,
+        dead_letters: DeadLetterTopic,
+        *,
+        recheck: Callable[[Sequence[Record]], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         self._state = state
         self._store = store
         self._recheck = recheck
+        self._outbox = Outbox(dead_letters, produced=self._enqueue, on_failure=on_failure)
         self._queue: deque[Settled] = deque()
         self._unsaved = 0
         self._flushing = False
@@ -51,9 +64,20 @@ class Sink:
 
     def put(self, settled: Settled) -> None:
         """Take an outcome over. Does not block."""
-        self._queue.append(settled)
         self._unsaved += 1
         self._empty.clear()
+        self._route(settled)
+
+    def _route(self, settled: Settled) -> None:
+        """Send a dead letter to its topic first, anything else to its row."""
+        match settled.outcome:
+            case DeadLettered():
+                self._outbox.put(settled)
+            case Succeeded():
+                self._enqueue(settled)
+
+    def _enqueue(self, settled: Settled) -> None:
+        self._queue.append(settled)
         self._some.set()
         if len(self._queue) >= ROWS_PER_STATEMENT or self._flushing:
             self._enough.set()
@@ -80,8 +104,7 @@ class Sink:
     async def _flush_for_ever(self) -> None:
         while True:
             batch = await self._gather()
-            await self._save(batch)
-            self._settle(batch)
+            self._settle(await self._save(batch))
 
     async def _gather(self) -> list[Settled]:
         """Wait for a full batch, or for what has come LINGER_SECONDS after the first."""
@@ -114,34 +137,52 @@ class Sink:
         except TimeoutError:
             pass
 
-    async def _save(self, batch: Sequence[Settled]) -> None:
-        """Make a batch durable, for as long as it takes. A record that Postgres refuses loses its answer, not its batch."""
+    async def stop(self, *, timeout_seconds: float) -> None:
+        """Give up dead letters that Kafka has not acknowledged: they are read again. Raises TimeoutError."""
+        await self._outbox.stop(timeout_seconds=timeout_seconds)
+
+    async def _save(self, batch: Sequence[Settled]) -> Sequence[Settled]:
+        """Make a batch durable, for as long as it takes; return what is. The rest comes here again, by another way."""
         backoff = Backoff()
         while True:
             try:
-                await self._store.save(batch)
+                refused = await self._store.save(batch)
             except StoreUnavailableError as error:
                 log.warning("%d answers wait for the database: %s", self._unsaved, error)
                 await asyncio.sleep(backoff.next_seconds())
             except UnstorableError as error:
-                await self._save_apart(batch, error)
-                return
+                return await self._save_apart(batch, error)
             else:
-                return
+                return self._without(refused, batch) if refused else batch
 
-    async def _save_apart(self, batch: Sequence[Settled], error: UnstorableError) -> None:
-        """Halve a refused batch until the offending record stands alone; that one is dead-lettered."""
+    async def _save_apart(self, batch: Sequence[Settled], error: UnstorableError) -> Sequence[Settled]:
+        """Halve a refused batch until the offending record stands alone; that one becomes a dead letter."""
         if len(batch) > 1:
             half = len(batch) // 2
-            await self._save(batch[:half])
-            await self._save(batch[half:])
-            return
+            return [*await self._save(batch[:half]), *await self._save(batch[half:])]
         (settled,) = batch
         if isinstance(settled.outcome, DeadLettered):
             raise error  # nothing of the provider's is left in it: a bug of ours, and the process ends (crash-only)
         log.warning("the answer for %s cannot be stored: %s", settled.record.coordinates, error)
         settled.outcome = DeadLettered(error.kind, clean_message(str(error)))
-        await self._save(batch)
+        self._route(settled)
+        return []
+
+    def _without(self, refused: Collection[UUID], batch: Sequence[Settled]) -> Sequence[Settled]:
+        """Send outcomes whose id was taken by another token on their way again, under the id of their coordinates.
+
+        The other token's row came after our check, from another worker: nothing vanishes behind it.
+        """
+        written = []
+        for settled in batch:
+            if settled.record.record_id in refused:
+                metrics.IDENTITY_CONFLICTS.inc()
+                while not self._state.claims.move(settled.record, next_derived_id(settled.record)):
+                    log.warning("the derived id of %s is taken as well", settled.record.coordinates)
+                self._route(settled)
+            else:
+                written.append(settled)
+        return written
 
     def _settle(self, batch: Sequence[Settled]) -> None:
         for settled in batch:

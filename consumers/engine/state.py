@@ -82,7 +82,7 @@ class EngineState:
         self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
 
     def abandon(self, record: Record) -> None:
-        """Give back a record whose call was cancelled (drain limit), and what hangs on it. Its slot is freed apart."""
+        """Give back a record whose call was cut off or never sent, and what hangs on it. Its slot is freed apart."""
         released = self.claims.release(record)
         self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
 

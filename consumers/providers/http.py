@@ -37,17 +37,15 @@ class HttpProvider:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
-            headers={"Accept": "application/json", "User-Agent": "tokenflow"},
-        )
+        self._session = open_session(self._timeout_seconds)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+
+    def withdraw(self) -> None:
+        """Nothing to give back: a call is sent at once."""
 
     async def call(self, record: Record) -> str:
         """Ask for the record's token; the answer is JSON text. Ends within the timeout.
@@ -60,17 +58,32 @@ class HttpProvider:
         """
         assert self._session is not None  # noqa: S101 - a bug of ours otherwise
         url = yarl.URL(f"{self._before}{quote(record.token or '', safe='')}{self._after}", encoded=True)
-        headers = {"Idempotency-Key": f"{record.record_id}-{record.redrive_count}-{record.attempt}"}
+        headers = {"Idempotency-Key": idempotency_key(record)}
         async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-            body = await _read(response)
+            body = await read_body(response, limit_bytes=ANSWER_LIMIT_BYTES)
         if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's own success class
             raise status_error(response.status, body, retry_after=response.headers.get("Retry-After"))
         return _checked(body)
 
 
+def open_session(timeout_seconds: float) -> aiohttp.ClientSession:
+    """Open a session for calls by the thousand. Build it inside the running loop."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+        headers={"Accept": "application/json", "User-Agent": "tokenflow"},
+    )
+
+
+def idempotency_key(record: Record) -> str:
+    """Name one try of one record, the same however often it is sent. Pure."""
+    return f"{record.record_id}-{record.redrive_count}-{record.attempt}"
+
+
 def status_error(status: int, body: bytes, *, retry_after: str | None) -> RecordError:
     """Name what a status that is no success means for the record. Pure."""
-    sentence = f"HTTP {status}: {body[:EXCERPT_BYTES].decode('utf-8', 'replace').strip() or '(empty answer)'}"
+    sentence = f"HTTP {status}: {excerpt(body)}"
     if status == 429 or (status == 503 and retry_after is not None):  # noqa: PLR2004 - HTTP's own numbers
         return RateLimitedError(sentence)
     if status == 401:  # noqa: PLR2004 - as above
@@ -80,14 +93,19 @@ def status_error(status: int, body: bytes, *, retry_after: str | None) -> Record
     return RejectedError(sentence)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body of at most ANSWER_LIMIT_BYTES, whatever Content-Length says."""
+def excerpt(body: bytes) -> str:
+    """Show the begin of an answer. Pure."""
+    return body[:EXCERPT_BYTES].decode("utf-8", "replace").strip() or "(empty answer)"
+
+
+async def read_body(response: aiohttp.ClientResponse, *, limit_bytes: int) -> bytes:
+    """Read a body of at most so many bytes, whatever Content-Length says. Raises RejectedError."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in response.content.iter_any():
         size += len(chunk)
-        if size > ANSWER_LIMIT_BYTES:
-            raise RejectedError(f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes")
+        if size > limit_bytes:
+            raise RejectedError(f"the answer is larger than {limit_bytes} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -6,29 +6,30 @@ UnstorableError; anything else about the connection or the server is StoreUnavai
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 
 from consumers.engine.record import Settled
-from consumers.engine.sink import FLUSHERS
 from consumers.engine.verdict import StoredRow
 from consumers.errors import StoreUnavailableError, UnstorableError
 from consumers.store.rows import dead_letter_columns, in_write_order, outcome_columns
 
 log = logging.getLogger(__name__)
 
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
 STATEMENT_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
-CHECKERS = 2
 
 _SQL = Path(__file__).parent / "sql"
 SELECT_STORED = (_SQL / "select_stored.sql").read_text()
 UPSERT_OUTCOMES = (_SQL / "upsert_outcomes.sql").read_text()
+SELECT_OTHER_TOKENS = (_SQL / "select_other_tokens.sql").read_text()
 UPSERT_DEAD_LETTERS = (_SQL / "upsert_dead_letters.sql").read_text()
 CLAIM_CONSUMER_GROUP = (_SQL / "claim_consumer_group.sql").read_text()
 SELECT_CONSUMER_GROUP = (_SQL / "select_consumer_group.sql").read_text()
@@ -54,14 +55,14 @@ class WrongGroupError(Exception):
 
 
 class PostgresStore:
-    """Implements consumers.ports.Store on a small pool: two connections that write, two that read the done-set."""
+    """Implements consumers.ports.Store on a small pool."""
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     @classmethod
-    async def connect(cls, url: str) -> Self:
-        """Open the pool.
+    async def connect(cls, url: str, *, connections: int) -> Self:
+        """Open a pool of at most so many connections.
 
         Raises:
             StoreUnavailableError: the database is not there.
@@ -70,7 +71,7 @@ class PostgresStore:
         with_deadline = asyncpg.create_pool(
             url,
             min_size=0,  # connects on demand: no maintenance task that logs a traceback at each try in an outage
-            max_size=FLUSHERS + CHECKERS,
+            max_size=connections,
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
             server_settings={"application_name": "tokenflow worker", "jit": "off"},
@@ -109,17 +110,29 @@ class PostgresStore:
             rows = await connection.fetch(SELECT_STORED, record_ids)
         return {row[0]: StoredRow(*row) for row in rows}
 
-    async def save(self, settled: Sequence[Settled]) -> None:
-        """Commit outcomes and dead letters in one transaction. Raises StoreUnavailableError, UnstorableError."""
+    async def save(self, settled: Sequence[Settled]) -> Collection[UUID]:
+        """Commit outcomes and dead letters in one transaction; return the ids whose row belongs to another token.
+
+        Raises StoreUnavailableError, UnstorableError.
+        """
         rows = in_write_order(settled)
         dead = dead_letter_columns(rows)
         async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             if not dead:
-                await connection.execute(UPSERT_OUTCOMES, *outcome_columns(rows))
-                return
+                return await _upsert(connection, rows)
             async with connection.transaction():
-                await connection.execute(UPSERT_OUTCOMES, *outcome_columns(rows))
+                refused = await _upsert(connection, rows)
                 await connection.execute(UPSERT_DEAD_LETTERS, *dead)
+            return refused
+
+
+async def _upsert(connection: Connection, rows: Sequence[Settled]) -> Collection[UUID]:
+    """Write outcomes; where not all were, find out which were refused for their token (the others were not greater)."""
+    status = await connection.execute(UPSERT_OUTCOMES, *outcome_columns(rows))
+    if status == f"INSERT 0 {len(rows)}":
+        return ()
+    ids, tokens = zip(*((row.record.record_id, row.record.token) for row in rows), strict=True)
+    return [row[0] for row in await connection.fetch(SELECT_OTHER_TOKENS, ids, tokens)]
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ waits through a rebalance, only greater rows overwrite.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka.structs import TopicPartition
@@ -157,8 +157,8 @@ class FakeStore:
             raise StoreUnavailableError("away")
         return {each: self.rows[each].row for each in record_ids if each in self.rows}
 
-    async def save(self, settled: Sequence[Settled]) -> None:
-        """Write, unless a fault is on."""
+    async def save(self, settled: Sequence[Settled]) -> Collection[UUID]:
+        """Write, unless a fault is on; return the ids that belong to another token."""
         self.saves.append(len(settled))
         await self.saving.wait()
         if any(one.record.token in self.slow for one in settled):
@@ -170,11 +170,11 @@ class FakeStore:
         for one in settled:
             if isinstance(one.outcome, Succeeded) and (one.record.token or "") in self.unstorable:
                 raise self.unstorable[one.record.token or ""]
-        for one in settled:
-            self._upsert(one)
+        refused = [one.record.record_id for one in settled if not self._upsert(one)]
         if self.lying:
             self.lying = False
             raise StoreUnavailableError("the connection ended after the commit")
+        return refused
 
     def result(self, token: str) -> Succeeded | DeadLettered | None:
         """Outcome of the one row of a token."""
@@ -182,13 +182,30 @@ class FakeStore:
         assert len(found) <= 1, f"{token} has {len(found)} rows"
         return found[0] if found else None
 
-    def _upsert(self, settled: Settled) -> None:
+    def _upsert(self, settled: Settled) -> bool:
         record = settled.record
         name = "succeeded" if isinstance(settled.outcome, Succeeded) else "dead_lettered"
         new = StoredRow(record.record_id, record.token, name, record.attempt, record.redrive_count)
         old = self.rows.get(record.record_id)
+        if old is not None and None not in (old.row.token, new.token) and old.row.token != new.token:
+            return False
         if old is None or _rank(new) > _rank(old.row):
             self.rows[record.record_id] = StoredOutcome(new, settled.outcome)
+        return True
+
+
+class FakeDeadLetters:
+    """The DLQ topic: `produced` in the order of acknowledgement. `open` is cleared to hang every produce."""
+
+    def __init__(self) -> None:
+        self.produced: list[Settled] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def produce(self, settled: Settled) -> None:
+        """Acknowledge, unless a fault is on."""
+        await self.open.wait()
+        self.produced.append(settled)
 
 
 class FakeProvider:
@@ -219,6 +236,9 @@ class FakeProvider:
         if token in self.errors:
             raise self.errors[token]
         return f'"{token}"{" " * self.padding}'
+
+    def withdraw(self) -> None:
+        """Every call is sent at once: nothing to give back."""
 
     def release(self, *tokens: str) -> None:
         """Let the held calls of these tokens go, or all of them."""

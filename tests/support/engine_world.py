@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from aiokafka.structs import TopicPartition
 
-from consumers.engine.engine import Engine, Limits
+from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
-from tests.support.engine_fakes import FakeProvider, FakeSource, FakeStore
+from tests.support.engine_fakes import FakeDeadLetters, FakeProvider, FakeSource, FakeStore
 from tests.support.waiting import eventually
 
 P0 = TopicPartition("tokens", 0)
@@ -26,6 +26,7 @@ class World:
     source: FakeSource
     store: FakeStore
     provider: FakeProvider
+    dead_letters: FakeDeadLetters
 
     async def assigned(self, *partitions: TopicPartition) -> None:
         """End a rebalance: the consumer has these partitions now."""
@@ -68,9 +69,10 @@ class World:
 
 def make_world(*, slots: int = 10, drain_seconds: float = 2.0) -> World:
     """Build an engine that has not joined yet."""
-    source, store, provider = FakeSource(), FakeStore(), FakeProvider()
+    source, store, provider, dead_letters = FakeSource(), FakeStore(), FakeProvider(), FakeDeadLetters()
     limits = Limits(slots=slots, drain_seconds=drain_seconds, commit_interval_seconds=0.02)
-    return World(Engine(source, store, provider, intake=make_intake(None), limits=limits), source, store, provider)
+    ports = Ports(source, store, provider, dead_letters)
+    return World(Engine(ports, intake=make_intake(None), limits=limits), source, store, provider, dead_letters)
 
 
 @asynccontextmanager
@@ -86,6 +88,7 @@ async def running_world(*, slots: int = 10, drain_seconds: float = 2.0) -> Async
         world.store.saving.set()
         world.store.reading.set()
         world.provider.release()
+        world.dead_letters.open.set()
         world.source.commit_hangs, world.source.commit_error = False, None
         async with asyncio.timeout(SECONDS):
             await world.engine.stop()

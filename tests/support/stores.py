@@ -12,7 +12,7 @@ from consumers.store.postgres import PostgresStore
 @asynccontextmanager
 async def open_store(url: str) -> AsyncIterator[PostgresStore]:
     """Open the worker's store until the block ends."""
-    store = await PostgresStore.connect(url)
+    store = await PostgresStore.connect(url, connections=4)
     try:
         yield store
     finally:

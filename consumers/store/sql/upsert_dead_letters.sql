@@ -20,6 +20,7 @@ WHERE
     outcomes.outcome = 'dead_lettered'
     AND outcomes.redrive_count = new.redrive_count
     AND outcomes.attempt = new.attempt
+    AND outcomes.token IS NOT DISTINCT FROM new.token
 ON CONFLICT (record_id) DO UPDATE SET
     token = EXCLUDED.token,
     job_id = EXCLUDED.job_id,

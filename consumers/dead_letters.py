@@ -1,0 +1,187 @@
+"""The DLQ topic: dead letters as records, with the original bytes and the reason.
+
+Implements consumers.ports.DeadLetterTopic with aiokafka's own producer, not FastStream's `publish`, whose headers are a
+mapping of text to text: a dead letter carries the record's headers, any bytes and repeats included, behind ours. A batch
+that the broker refuses for good leaves a gap in an idempotent producer's sequence (docs/decisions/0005), so any such error
+retires the producer: a new one takes over, and what had failed is produced again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from consumers import metrics
+from consumers.engine.backoff import Backoff
+from consumers.engine.record import DeadLettered, Record, Settled
+from topics import headers as names
+from topics.headers import connect_headers, hop_headers
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 15.0
+STOP_SECONDS = 5.0
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class _OversizeError(MessageSizeTooLargeError):  # type: ignore[misc]  # aiokafka ships no types
+    """The client itself refused the record, before it entered a batch: the producer is as good as before."""
+
+
+class _Connection:
+    """A producer and the moment when it is given up: what it has not acknowledged then is produced by the next one."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self.given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def acknowledged(self, produce: asyncio.Future[object]) -> None:
+        """Wait for a produce. Raises what refused it, or _GivenUpError."""
+        either: set[asyncio.Future[Any]] = {produce, self.given_up}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not produce.done():
+            raise _GivenUpError
+        produce.result()
+
+
+class _GivenUpError(KafkaError):  # type: ignore[misc]  # as above
+    """The producer was retired before it acknowledged."""
+
+
+class DeadLetterProducer:
+    """Produces to the DLQ topic, for as long as it takes. `start` before the first produce, `stop` after the last."""
+
+    def __init__(self, topic: str, make_producer: Callable[[], AIOKafkaProducer]) -> None:
+        self._topic = topic
+        self._make_producer = make_producer
+        self._live: _Connection | None = None
+        self._one_change = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect. Raises TimeoutError, KafkaError: Kafka is away."""
+        async with self._one_change:
+            self._live = await self._connected()
+
+    async def stop(self) -> None:
+        """Send what was handed over, for at most STOP_SECONDS. Idempotent."""
+        async with self._one_change:
+            live, self._live = self._live, None
+            if live is not None:
+                await self._retire(live)
+
+    async def produce(self, settled: Settled) -> None:
+        """Return when every in-sync replica has the dead letter; waits as long as Kafka is away.
+
+        One that the topic does not take for its size goes out without its value and the foreign headers: the row keeps
+        them. Raises MessageSizeTooLargeError where even that is too large: the topic is set too small.
+        """
+        whole = True
+        backoff = Backoff()
+        while True:
+            live = self._live
+            try:
+                if live is not None:
+                    await live.acknowledged(await self._hand_over(live.producer, settled, whole=whole))
+                    metrics.DEAD_LETTERS.labels("whole" if whole else "without_payload").inc()
+                    return
+            except TOO_LARGE as error:
+                if not whole:
+                    raise
+                log.warning("%s goes to the DLQ without its payload: %s", settled.record.coordinates, error)
+                whole = False
+                if not isinstance(error, _OversizeError):
+                    await self._replace(live)
+                continue
+            except KafkaTimeoutError as error:  # it never entered a batch
+                log.warning("%s waits to be produced to the DLQ: %r", settled.record.coordinates, error)
+            except KafkaError as error:
+                log.warning("%s is produced to the DLQ again: %r", settled.record.coordinates, error)
+                await self._replace(live)
+            else:
+                await self._replace(None)
+            await asyncio.sleep(backoff.next_seconds())
+
+    async def _hand_over(self, producer: AIOKafkaProducer, settled: Settled, *, whole: bool) -> asyncio.Future[object]:
+        """Put a dead letter into a batch; the future is done when it is acknowledged."""
+        record, outcome = settled.record, settled.outcome
+        assert isinstance(outcome, DeadLettered)  # noqa: S101 - a bug of ours otherwise
+        value = record.value if whole else None
+        headers = dead_letter_headers(record, outcome, whole=whole)
+        try:
+            if value is not None or record.key is not None:
+                return _future(await producer.send(self._topic, value, key=record.key, headers=headers))
+        except MessageSizeTooLargeError as error:
+            raise _OversizeError(str(error)) from error
+        # send() refuses a record without key and value, which other clients do send; as a batch of one it is taken.
+        batch = producer.create_batch()
+        batch.append(key=None, value=None, timestamp=None, headers=headers)
+        partitions = sorted(await producer.partitions_for(self._topic))
+        return _future(await producer.send_batch(batch, self._topic, partition=partitions[record.offset % len(partitions)]))
+
+    async def _replace(self, failed: _Connection | None) -> None:
+        """Retire a producer that failed, once; where no new one connects, the next try comes here again."""
+        async with self._one_change:
+            if self._live is not failed:
+                return
+            self._live = None
+            if failed is not None:
+                await self._retire(failed)
+            try:
+                self._live = await self._connected()
+            except (TimeoutError, OSError, KafkaError) as error:
+                log.warning("no producer for dead letters: %r", error)
+
+    async def _connected(self) -> _Connection:
+        producer = self._make_producer()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await producer.start()
+        except BaseException:
+            await self._end(producer)
+            raise
+        return _Connection(producer)
+
+    async def _retire(self, live: _Connection) -> None:
+        await self._end(live.producer)
+        live.given_up.set_result(None)
+
+    async def _end(self, producer: AIOKafkaProducer) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await producer.stop()
+        except (TimeoutError, OSError, KafkaError) as error:
+            log.warning("the producer of dead letters did not stop cleanly: %r", error)
+
+
+def _future(sent: Any) -> asyncio.Future[object]:
+    """What aiokafka's sends return, typed."""
+    assert isinstance(sent, asyncio.Future)  # noqa: S101 - aiokafka ships no types
+    return sent
+
+
+def dead_letter_headers(record: Record, outcome: DeadLettered, *, whole: bool) -> list[tuple[str, bytes | None]]:
+    """Headers of a dead letter: ours, Kafka Connect's names for the same, then the record's own. Pure."""
+    ours = {
+        names.RECORD_ID: str(record.record_id),
+        names.JOB_ID: None if record.job_id is None else str(record.job_id),
+        names.ATTEMPT: str(record.attempt),
+        names.REDRIVE_COUNT: str(record.redrive_count),
+        names.ERROR_KIND: outcome.kind,
+        names.ERROR_MESSAGE: outcome.message,
+        names.SOURCE_TOPIC: record.topic,
+        names.SOURCE_PARTITION: str(record.partition),
+        names.SOURCE_OFFSET: str(record.offset),
+        names.SOURCE_TIMESTAMP: str(record.timestamp_ms),
+        names.TRACEPARENT: names.read_headers(record.headers).get(names.TRACEPARENT),
+    }
+    connect = connect_headers(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        exception_class=f"tokenflow.{outcome.kind}",
+        exception_message=outcome.message,
+    )
+    return hop_headers(record.headers if whole else (), ours | connect)
