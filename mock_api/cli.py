@@ -3,6 +3,7 @@
 import typer
 import uvloop
 
+from mock_api.profile import ProfileError
 from mock_api.server import ListenError, MockServer, prepare_process
 from mock_api.settings import MockApiSettings, MockApiSettingsError, load_mock_api_settings
 
@@ -13,7 +14,7 @@ def mock_api() -> None:
         settings = load_mock_api_settings()
         prepare_process()
         uvloop.run(_serve(settings))
-    except (MockApiSettingsError, ListenError) as error:
+    except (MockApiSettingsError, ProfileError, ListenError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 
@@ -26,19 +27,23 @@ async def _serve(settings: MockApiSettings) -> None:
         server.end_on_signals()
         typer.echo(_greeting(server, settings))
         await server.run()
-        count = server.mock.ledger.summary()
+        count = server.mock.ledger
     finally:
         await server.stop()
     typer.echo(
-        f"mock API: {count['calls']:,} calls of {count['distinct_tokens']:,} tokens, {count['repeated_calls']:,} repeated, "
-        f"{count['in_flight']:,} cut off now, {count['disconnected']:,} left by their callers"
+        f"mock API: {count.calls:,} calls of {len(count.calls_by_token):,} tokens, "
+        f"{count.calls - len(count.calls_by_token):,} repeated, {count.in_flight:,} cut off now, "
+        f"{count.ends['disconnected']:,} left by their callers"
     )
 
 
 def _greeting(server: MockServer, settings: MockApiSettings) -> str:
     profile = server.mock.profile
+    seconds = f"{profile.latency_min_seconds:g}-{profile.latency_max_seconds:g} s a call"
+    if profile.latency is not None:
+        seconds = "latency by its profile"
+    control = "" if server.control_port is None else f", control also on port {server.control_port}"
     return (
         f"mock API: http://{settings.bind_address}:{server.port}/score/{{token}}, "
-        f"{profile.latency_min_seconds:g}-{profile.latency_max_seconds:g} s a call, {profile.error_ratio:.0%} errors; "
-        f"counts at /stats"
+        f"{seconds}, {profile.error_ratio:.0%} errors; counts at /stats{control}"
     )

@@ -1,4 +1,4 @@
-"""The data plane: one protocol object a connection, one timer a call, no task. Thin: `profile.plan` decides, this plays it.
+"""The data plane: one protocol object a connection, timers on a common wheel, no task. Thin: `calls` decides, this plays it.
 
 A framework's route costs five times as much a call, and the mock must not be what a benchmark measures. Answers leave in the
 order of their requests, also where a caller sends the next request before the answer to the last (pipelining). All of it
@@ -6,47 +6,52 @@ runs in the event loop's thread, so nothing here is locked.
 """
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import httptools
 
-from mock_api.control import Mock, Request, TargetError, answer, token_of
-from mock_api.ledger import End
-from mock_api.profile import Plan, plan
-from mock_api.replies import JSON, planned_reply, reply
+from mock_api.calls import BatchError, Call, begin, begin_batch, ids_of, refusal
+from mock_api.control import BATCH_PATH, Request, TargetError, answer, token_of
+from mock_api.replies import Reply, reply
+from mock_api.scores import JSON
+from mock_api.state import Mock
+from mock_api.wheel import Timer, Wheel
 
 MAX_TARGET_BYTES: Final = 16_384
 """More than the longest token needs: 256 characters of 4 bytes, each byte 3 characters when percent-encoded."""
 MAX_BODY_BYTES: Final = 65_536
+MAX_BATCH_BYTES: Final = 4_194_304
+"""1,000 ids of 256 characters, each written as two JSON escapes of 6 bytes, and some air."""
+BATCH_TARGET: Final = BATCH_PATH.encode()
 MAX_PIPELINED: Final = 64
 """Requests of one connection waiting for their answers; with more it is not read any further until some have left."""
-NOT_A_CALL: Final = -1
 
 
 @dataclass(slots=True, eq=False)
 class _Exchange:
-    """One request and its answer, which is None while the call runs; `epoch` is the ledger's, or NOT_A_CALL."""
+    """One request; `reply` is None while it is not ready to leave; `call` is None where nothing was asked of the scores."""
 
     keep_alive: bool
-    answer: bytes | None = None
-    epoch: int = NOT_A_CALL
-    end: End = "answered"
-    timer: asyncio.TimerHandle | None = None
+    reply: Reply | None = None
+    call: Call | None = None
+    timer: Timer | None = None
 
 
 class MockProtocol(asyncio.Protocol):
     """Reads the requests of one connection, counts the calls among them, and answers each when its plan says so."""
 
-    __slots__ = ("_body", "_closing", "_exchanges", "_loop", "_mock", "_parser", "_target", "_transport")
+    __slots__ = ("_body", "_closing", "_exchanges", "_mock", "_parser", "_target", "_transport", "_wheel")
 
     _transport: asyncio.Transport
     _parser: httptools.HttpRequestParser | None
 
-    def __init__(self, mock: Mock) -> None:
+    def __init__(self, mock: Mock, wheel: Wheel) -> None:
         self._mock = mock
-        self._loop = asyncio.get_running_loop()
+        self._wheel = wheel
         self._exchanges: deque[_Exchange] = deque()
         self._target = self._body = b""
         self._closing = False
@@ -81,11 +86,12 @@ class MockProtocol(asyncio.Protocol):
         self._closing = True
         self._parser = None  # it holds methods of this object: without the cycle nothing waits for the garbage collector
         self._mock.connections.discard(self._transport)
+        self._mock.callers.discard(self._transport)
         for exchange in self._exchanges:
             if exchange.timer is not None:
                 exchange.timer.cancel()
-            if exchange.epoch != NOT_A_CALL:
-                self._mock.ledger.end("disconnected", exchange.epoch)
+            if exchange.call is not None:
+                exchange.call.leave()
         self._exchanges.clear()
 
     # The parser's callbacks. There is none for headers: nothing here depends on one, and each would cost time.
@@ -99,8 +105,9 @@ class MockProtocol(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         """Collect the body."""
         self._body += part
-        if len(self._body) > MAX_BODY_BYTES:
-            self._refuse(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        limit = MAX_BATCH_BYTES if self._target == BATCH_TARGET else MAX_BODY_BYTES
+        if len(self._body) > limit:
+            self._refuse(413, f"the body is larger than {limit} bytes")
 
     def on_message_complete(self) -> None:
         """Begin a call, or answer at once what is none."""
@@ -113,43 +120,98 @@ class MockProtocol(asyncio.Protocol):
         method = self._parser.get_method()
         path, _, query = target.partition("?")
         if method == b"GET" and (token := _readable_token(path)) is not None:
-            self._begin(token, keep_alive=keep_alive)
-            return
-        given = answer(self._mock, Request(method.decode(), path, query, body))
-        content = reply(given.status, given.body(), keep_alive=keep_alive, head_only=method == b"HEAD", allow=given.allow)
-        self._exchanges.append(_Exchange(keep_alive, content))
-        self._flush()
+            self._call(token, keep_alive=keep_alive)
+        elif method == b"POST" and path == BATCH_PATH:
+            self._call_batch(body, keep_alive=keep_alive)
+        else:
+            given = answer(self._mock, Request(method.decode(), path, query, body))
+            head_only = method == b"HEAD"
+            self._answer(
+                reply(given.status, given.body(), keep_alive=keep_alive, head_only=head_only, headers=given.headers())
+            )
 
     # A call.
 
-    def _begin(self, token: str, *, keep_alive: bool) -> None:
-        """Count the call and start its timer."""
-        ledger = self._mock.ledger
-        number = ledger.begin(token)
-        decided = plan(self._mock.profile, token, number)
-        exchange = _Exchange(keep_alive, None, ledger.epoch)
-        self._exchanges.append(exchange)
-        exchange.timer = self._loop.call_later(decided.delay_seconds, self._play, exchange, token, decided)
+    def _call(self, token: str, *, keep_alive: bool) -> None:
+        """Begin the call of a token, if the door is open."""
+        if self._is_let_in(keep_alive=keep_alive):
+            self._run(begin(self._mock, token), keep_alive=keep_alive)
 
-    def _play(self, exchange: _Exchange, token: str, decided: Plan) -> None:
+    def _call_batch(self, body: bytes, *, keep_alive: bool) -> None:
+        """Begin the call of a list of ids, if it is one and the door is open."""
+        try:
+            tokens = ids_of(body)
+        except BatchError as error:
+            self._answer(reply(422, JSON.encode({"error": str(error)}) + b"\n", keep_alive=keep_alive))
+            return
+        if self._is_let_in(keep_alive=keep_alive):
+            self._run(begin_batch(self._mock, tokens), keep_alive=keep_alive)
+
+    def _is_let_in(self, *, keep_alive: bool) -> bool:
+        self._mock.callers.add(self._transport)
+        refused = refusal(self._mock, time.monotonic(), keep_alive=keep_alive)
+        if refused is None:
+            return True
+        if refused.status:
+            self._answer(refused)
+        else:
+            self._closing = True
+            self._transport.abort()
+        return False
+
+    def _run(self, call: Call, *, keep_alive: bool) -> None:
+        """Let the call take its time."""
+        exchange = _Exchange(keep_alive, call=call)
+        self._exchanges.append(exchange)
+        exchange.timer = self._wheel.later(call.plan.delay_seconds, partial(self._play, exchange, call))
+
+    def _play(self, exchange: _Exchange, call: Call) -> None:
         """Give the planned answer, now that its time has come."""
         exchange.timer = None
-        exchange.end = "answered" if decided.status < 400 else "failed"  # noqa: PLR2004 - where HTTP's errors begin
-        exchange.answer = planned_reply(token, decided, keep_alive=exchange.keep_alive)
+        exchange.reply = call.reply(keep_alive=exchange.keep_alive)
+        self._flush()
+
+    # The answers.
+
+    def _answer(self, content: Reply) -> None:
+        """Answer what is no call, behind what was asked before."""
+        self._exchanges.append(_Exchange(content.keep_alive, content))
         self._flush()
 
     def _flush(self) -> None:
         """Write the answers that are ready and have none before them that is not; close behind the last one."""
         exchanges = self._exchanges
-        while exchanges and (content := exchanges[0].answer) is not None:
+        while exchanges and (ready := exchanges[0].reply) is not None:
+            if ready.drip_seconds > 0:
+                self._begin_drip(exchanges[0], ready)
+                return
             exchange = exchanges.popleft()
-            self._transport.write(content)
-            if exchange.epoch != NOT_A_CALL:
-                self._mock.ledger.end(exchange.end, exchange.epoch)
-            if not exchange.keep_alive:
+            if ready.content:
+                self._transport.write(ready.content)
+            if exchange.call is not None:
+                exchange.call.end(status=ready.status)
+            if not ready.keep_alive:
+                self._closing = True
                 self._transport.close()
-            elif len(exchanges) == MAX_PIPELINED:
+                return
+            if len(exchanges) == MAX_PIPELINED:
                 self._transport.resume_reading()
+
+    def _begin_drip(self, exchange: _Exchange, ready: Reply) -> None:
+        """Write the head of an answer; its body follows byte by byte, and what comes after waits for the last of them."""
+        self._transport.write(ready.content[: ready.body_at])
+        exchange.reply = None
+        self._drip(exchange, ready, ready.body_at)
+
+    def _drip(self, exchange: _Exchange, ready: Reply, at: int) -> None:
+        """Write one byte, and come back for the next."""
+        self._transport.write(ready.content[at : at + 1])
+        if at + 1 < len(ready.content):
+            exchange.timer = self._wheel.later(ready.drip_seconds, partial(self._drip, exchange, ready, at + 1))
+            return
+        exchange.timer = None
+        exchange.reply = Reply(b"", ready.keep_alive, ready.status)
+        self._flush()
 
     def _feed(self, data: bytes) -> bytes:
         """Parse; return what is left behind a request to switch protocols, which is answered as if it had not asked."""
@@ -170,9 +232,7 @@ class MockProtocol(asyncio.Protocol):
         if self._closing:
             return
         self._closing = True
-        content = reply(status, JSON.encode({"error": sentence}) + b"\n", keep_alive=False)
-        self._exchanges.append(_Exchange(keep_alive=False, answer=content))
-        self._flush()
+        self._answer(reply(status, JSON.encode({"error": sentence}) + b"\n", keep_alive=False))
 
 
 def _readable_token(path: str) -> str | None:

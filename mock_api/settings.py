@@ -9,8 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MAX_LATENCY_SECONDS = 3600
-"""A longer wait than this is a hang, which is a behaviour of its own and not a latency."""
+from mock_api.latency import MAX_LATENCY_SECONDS
 
 
 class MockApiSettingsError(ValueError):
@@ -21,7 +20,12 @@ class MockApiSettings(BaseSettings):
     """Where the mock API listens, and how slow and how faulty it is when it starts (`PUT /profile` changes that live)."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, str_strip_whitespace=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        str_strip_whitespace=True,
     )
 
     bind_address: str = Field(
@@ -39,6 +43,15 @@ class MockApiSettings(BaseSettings):
     )
     mock_api_seed: int = Field(
         1, ge=0, le=2**63 - 1, description="Seed of the mock API's latencies and errors: same seed, same behaviour."
+    )
+    mock_api_profile: str | None = Field(
+        None, description="How the mock API behaves beyond that: JSON as for PUT /profile (docs/mock-api.md)."
+    )
+    mock_api_control_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="A second port of the mock API, which answers also while it plays being down; absent = none.",
     )
 
     @model_validator(mode="after")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mock_api.profile import Profile, plan
+from mock_api.plan import Planner
+from mock_api.profile import Profile
 from tests.support.mock_processes import MockProcess, running_mock_api
 from tests.support.raw_http import RawConnection, get, score_of
 from tests.support.waiting import eventually
@@ -114,8 +115,8 @@ async def test_a_caller_that_leaves_harms_nobody_else(mock: MockProcess) -> None
 
 async def test_pipelined_requests_are_answered_in_order(mock: MockProcess) -> None:
     """An answer that is ready waits for the one before it; their waits run side by side."""
-    profile = Profile(latency_min_seconds=0.0, latency_max_seconds=1.0)
-    slow_first = sorted((str(n) for n in range(20)), key=lambda token: plan(profile, token, 1).delay_seconds, reverse=True)
+    planner = Planner(Profile(latency_min_seconds=0.0, latency_max_seconds=1.0))
+    slow_first = sorted((str(n) for n in range(20)), key=lambda token: planner.plan(token, 1).delay_seconds, reverse=True)
     mock.behave(latency_max_seconds=1)
     connection = await RawConnection.open(mock.port)
     await connection.send(b"".join(map(score_of, slow_first)) + get("/health/live"))
@@ -158,6 +159,8 @@ async def test_a_request_may_come_byte_by_byte(mock: MockProcess) -> None:
         (get("/score/1", method="DELETE"), 405),
         (get("/stats", method="POST"), 405),
         (get("/reset"), 405),
+        (get("/scores"), 405),
+        (get("/down"), 405),
         (b"no HTTP at all\r\n\r\n", 400),
         (b"GET /score/caf\xc3\xa9 HTTP/1.1\r\n\r\n", 400),
         (get("/score/" + "x" * 20_000), 414),

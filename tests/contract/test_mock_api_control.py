@@ -76,9 +76,40 @@ async def test_a_failed_call_can_succeed_when_it_is_made_again(mock: MockProcess
 async def test_a_profile_can_be_changed_in_part(mock: MockProcess) -> None:
     """Fields left out keep their value."""
     mock.behave(latency_max_seconds=0.5, seed=7)
-    changed = mock.ask("PUT", "/profile", b'{"error_ratio": 0.25}')
-    assert changed == {"latency_min_seconds": 0, "latency_max_seconds": 0.5, "error_ratio": 0.25, "seed": 7}
+    before = mock.ask("GET", "/profile")
+    changed = mock.change(error_ratio=0.25, statuses={"503": 0.5})
+    assert changed == before | {"error_ratio": 0.25, "statuses": {"503": 0.5}}
+    assert (changed["seed"], changed["latency_max_seconds"]) == (7, 0.5)
     assert mock.ask("GET", "/profile") == changed
+
+
+async def test_a_reset_keeps_the_profile_unless_told_otherwise(process: MockProcess) -> None:
+    """`?profile=true` is the mock as it started."""
+    process.behave(error_ratio=1, rate_limit={"calls": 1})
+    behaving = process.ask("GET", "/profile")
+    process.ask("POST", "/reset")
+    assert process.ask("GET", "/profile") == behaving
+    process.ask("POST", "/reset?profile=true")
+    first = process.ask("GET", "/profile")
+    assert (first["latency_min_seconds"], first["error_ratio"], first["rate_limit"]) == (4, 0, None)
+
+
+async def test_stats_tell_what_came_of_the_calls(mock: MockProcess) -> None:
+    """By status, by kind of misbehaviour, and how many requests any one second held."""
+    mock.behave(
+        rules=[
+            {"tokens": ["404"], "behaviour": {"statuses": {"404": 1}}},
+            {"tokens": ["nul"], "behaviour": {"misbehaviours": {"nul": 1}}},
+        ]
+    )
+    assert await _statuses(mock, "1", "404", "404", "nul", "2") == [200, 404, 404, 200, 200]
+    stats = mock.stats()
+    assert (stats["statuses"], stats["misbehaviours"]) == ({"200": 3, "404": 2}, {"nul": 1})
+    assert (stats["answered"], stats["failed"], stats["misbehaved"], stats["calls"]) == (2, 2, 1, 5)
+    assert (stats["requests"], stats["max_requests_in_a_second"]) == (5, 5)
+    assert 0 <= stats["requests_in_the_last_second"] <= 5
+    await eventually(lambda: _is(mock.stats()["requests_in_the_last_second"], 0), timeout_seconds=5)
+    assert mock.stats()["max_requests_in_a_second"] == 5
 
 
 @pytest.mark.parametrize(
@@ -91,7 +122,10 @@ async def test_a_profile_can_be_changed_in_part(mock: MockProcess) -> None:
         b'{"eror_ratio": 0}',
         b'{"latency_min_seconds": 5}',
         b'{"error_ratio": "1"}',
+        b'{"rules": [{"tokens": ["a"], "behaviour": {"eror_ratio": 0}}]}',
+        b'{"rules": ' + b"[" * 10_000,
         b"\xff",
+        b'{"rules": [{"pattern": "\xff", "behaviour": {}}]}',
     ],
 )
 def test_a_profile_that_cannot_be_is_refused_whole(mock: MockProcess, change: bytes) -> None:

@@ -78,6 +78,8 @@ def test_an_address_of_another_machine_is_one_sentence(tmp_path: Path) -> None:
         ({"MOCK_API_ERROR_RATIO": "1.5"}, ["MOCK_API_ERROR_RATIO=1.5"]),
         ({"MOCK_API_LATENCY_MIN_SECONDS": "20"}, ["MOCK_API_LATENCY_MIN_SECONDS=20", "MOCK_API_LATENCY_MAX_SECONDS=10"]),
         ({"MOCK_API_PORT": "http"}, ["MOCK_API_PORT=http"]),
+        ({"MOCK_API_PROFILE": "{"}, ["MOCK_API_PROFILE: "]),
+        ({"MOCK_API_PROFILE": '{"eror_ratio": 0}'}, ["MOCK_API_PROFILE: ", "eror_ratio"]),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, environment: dict[str, str], names: list[str]) -> None:
@@ -93,3 +95,23 @@ def test_settings_are_read_from_the_env_file_of_the_folder(tmp_path: Path) -> No
     (tmp_path / ".env").write_text("\n".join(lines))
     with running_mock_api(tmp_path, {"MOCK_API_ERROR_RATIO": "0.1"}) as mock:
         assert ", 1-2 s a call, 10% errors" in mock.greeting
+
+
+def test_a_control_port_in_use_names_its_setting(tmp_path: Path) -> None:
+    """The ports are told apart."""
+    with running_mock_api(tmp_path) as mock:
+        code, printed, complained = _outcome(spawn_mock_api(tmp_path, {"MOCK_API_CONTROL_PORT": str(mock.port)}))
+    assert (code, printed, complained.count("\n")) == (1, "", 1)
+    assert complained.startswith(f"Port {mock.port} on 127.0.0.1 is in use")
+    assert "MOCK_API_CONTROL_PORT" in complained
+
+
+def test_a_profile_can_be_set_at_the_start(tmp_path: Path) -> None:
+    """Its fields lie over those of the other settings, and a reset comes back to it."""
+    profile = '{"latency": {"distribution": "fixed", "seconds": 0.5}, "rate_limit": {"calls": 7}}'
+    with running_mock_api(tmp_path, {"MOCK_API_PROFILE": profile, "MOCK_API_ERROR_RATIO": "0.1"}) as mock:
+        assert ", latency by its profile, 10% errors" in mock.greeting
+        mock.behave()
+        mock.ask("POST", "/reset?profile=true")
+        first = mock.ask("GET", "/profile")
+    assert (first["latency"]["seconds"], first["rate_limit"]["calls"], first["error_ratio"]) == (0.5, 7, 0.1)

@@ -17,16 +17,20 @@ STOP_SECONDS = 5
 
 
 class MockProcess:
-    """A running `python -m mock_api`; `greeting` is the line it printed when it listened."""
+    """A running `python -m mock_api`; `greeting` is the line it printed when it listened.
+
+    Its control plane is asked on a port of its own, so that it answers while the mock plays being down.
+    """
 
     def __init__(self, process: subprocess.Popen[str], greeting: str) -> None:
         self.process = process
         self.greeting = greeting
         self.port = int(greeting.partition("127.0.0.1:")[2].partition("/")[0])
+        self.control_port = int(greeting.partition("control also on port ")[2])
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         """Send a request of the control plane; return its JSON."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, method=method)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.control_port}{path}", body, method=method)
         with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - our own URL, http
             content: dict[str, Any] = json.load(response)
             return content
@@ -35,11 +39,24 @@ class MockProcess:
         """Return what was counted."""
         return self.ask("GET", f"/stats{query}")
 
-    def behave(self, **profile: float) -> None:
-        """Count from zero, and behave as told: no latency and no errors unless given."""
+    def behave(self, **profile: object) -> None:
+        """Count from zero, be up, and behave as told: no latency and no faults unless given."""
         quick = {"latency_min_seconds": 0, "latency_max_seconds": 0, "error_ratio": 0, "seed": 1}
+        self.ask("POST", "/reset?profile=true")
         self.ask("PUT", "/profile", json.dumps(quick | profile).encode())
         self.ask("POST", "/reset")
+
+    def change(self, **profile: object) -> dict[str, Any]:
+        """Change these fields of the profile; return the whole of it."""
+        return self.ask("PUT", "/profile", json.dumps(profile).encode())
+
+    def go_down(self, how: str = "refuse", *, seconds: float | None = None) -> None:
+        """Cut every caller and answer no call: for some seconds, or until `come_up`."""
+        self.ask("POST", f"/down?how={how}" + (f"&seconds={seconds}" if seconds is not None else ""))
+
+    def come_up(self) -> None:
+        """Answer again."""
+        self.ask("POST", "/up")
 
     def end(self) -> str:
         """Send SIGTERM; return what it printed from then on. Fails where it does not end in time."""
@@ -54,7 +71,7 @@ def spawn_mock_api(folder: Path, environment: Mapping[str, str]) -> subprocess.P
     return subprocess.Popen(
         [sys.executable, "-m", "mock_api"],
         cwd=folder,
-        env=inherited | {"PYTHONPATH": str(ROOT), "MOCK_API_PORT": "0"} | dict(environment),
+        env=inherited | {"PYTHONPATH": str(ROOT), "MOCK_API_PORT": "0", "MOCK_API_CONTROL_PORT": "0"} | dict(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,16 @@ class RawConnection:
             size = 0 if head_only else int(headers["content-length"])
             return RawAnswer(int(first.split()[1]), headers, await self._reader.readexactly(size))
 
+    async def read_some(self) -> bytes:
+        """Read what is there, at least a byte."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._reader.read(65_536)
+
+    async def read_exactly(self, size: int) -> bytes:
+        """Read so many bytes, whatever they are."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self._reader.readexactly(size)
+
     async def rest(self) -> bytes:
         """Read until the other side closes."""
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -68,6 +79,16 @@ class RawConnection:
 def get(path: str, *, method: str = "GET", headers: str = "") -> bytes:
     """Return a request without a body; `headers` are whole lines, each with its line end."""
     return f"{method} {path} HTTP/1.1\r\nHost: mock\r\n{headers}\r\n".encode()
+
+
+def post(path: str, body: bytes) -> bytes:
+    """Return a request with a body."""
+    return f"POST {path} HTTP/1.1\r\nHost: mock\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def scores_of(tokens: Sequence[str]) -> bytes:
+    """Return the request for the scores of a batch of tokens."""
+    return post("/scores", json.dumps(tokens).encode())
 
 
 def score_of(token: str) -> bytes:

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_api.control import Mock, Request, TargetError, answer, token_of
+from mock_api.control import Request, TargetError, answer, token_of
 from mock_api.profile import Profile
+from mock_api.state import Mock
 
 tokens = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 
@@ -40,7 +41,7 @@ def test_bytes_that_are_no_text_name_no_token() -> None:
 @given(st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"]), st.text(), st.text(), st.binary())
 def test_every_request_has_an_answer(method: str, path: str, query: str, body: bytes) -> None:
     """Total: no target, query or body makes it raise, and the answer can be written down."""
-    for target in (path, "/stats", "/profile", "/reset", "/score/" + path):
+    for target in (path, "/stats", "/profile", "/reset", "/down", "/up", "/scores", "/score/" + path):
         given_answer = answer(Mock(Profile()), Request(method, target, query, body))
         assert given_answer.status in {200, 400, 404, 405, 422}
         assert given_answer.body().endswith(b"\n")

@@ -1,89 +1,92 @@
+import json
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mock_api.profile import Profile, ProfileError, band, changed_profile, plan, profile_of, score
+from mock_api.profile import KINDS, Behaviour, Profile, ProfileError, RateLimit, Rule, profile_of
 from mock_api.settings import MockApiSettings
 
-tokens = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
-bounds = st.tuples(st.floats(0, 60), st.floats(0, 60)).map(sorted)
+FULL = {
+    "latency": {"distribution": "lognormal", "median_seconds": 1, "p99_seconds": 2},
+    "statuses": {"429": 0.1, "503": 0.1},
+    "retry_after_seconds": None,
+    "misbehaviours": dict.fromkeys(KINDS, 0.01),
+    "fail_first_with": "cut_half",
+    "rate_limit": {"calls": 5},
+    "rules": [{"pattern": "x.*", "behaviour": {"statuses": {"404": 0.5}, "latency": None}}],
+}
 
 
-@given(tokens, st.integers(1, 10), bounds, st.floats(0, 1), st.integers(0, 2**63 - 1))
-def test_a_plan_is_a_function_of_profile_token_and_number(
-    token: str, number: int, limits: list[float], ratio: float, seed: int
-) -> None:
-    """The same call is planned the same way, inside the profile's bounds."""
-    profile = Profile(latency_min_seconds=limits[0], latency_max_seconds=limits[1], error_ratio=ratio, seed=seed)
-    decided = plan(profile, token, number)
-    assert decided == plan(profile, token, number)
-    assert limits[0] <= decided.delay_seconds <= limits[1] + 1e-9
-    assert decided.status in {200, 500}
+def test_a_profile_as_shown_is_the_profile() -> None:
+    """What GET shows can be PUT again, with every field."""
+    profile = Profile().changed(json.dumps(FULL).encode())
+    assert Profile().changed(json.dumps(profile.fields()).encode()) == profile
+    assert set(profile.fields()) == set(Profile.__struct_fields__)
+    assert (profile.rate_limit, profile.statuses) == (RateLimit(5), {429: 0.1, 503: 0.1})
 
 
-@given(tokens, st.integers(1, 10))
-def test_the_ends_of_the_error_ratio_are_exact(token: str, number: int) -> None:
-    """0 never fails and 1 always does."""
-    assert plan(Profile(error_ratio=0.0), token, number).status == 200
-    assert plan(Profile(error_ratio=1.0), token, number).status == 500
+def test_fields_left_out_keep_their_value() -> None:
+    """A mapping is replaced as a whole."""
+    profile = Profile().changed(json.dumps(FULL).encode()).changed(b'{"statuses": {"500": 1}, "misbehaviours": {}}')
+    assert (profile.statuses, profile.fail_first_with) == ({500: 1.0}, "cut_half")
 
 
-def test_latencies_spread_evenly_between_the_bounds() -> None:
-    """The mean of 10,000 latencies of 4-10 s is 7 s, and each second has its sixth of them."""
-    delays = [plan(Profile(), str(number), 1).delay_seconds for number in range(10_000)]
-    assert sum(delays) / len(delays) == pytest.approx(7, abs=0.1)
-    for second in range(4, 10):
-        assert sum(second <= delay < second + 1 for delay in delays) == pytest.approx(10_000 / 6, rel=0.15)
-
-
-@given(tokens)
-def test_a_score_is_a_score(token: str) -> None:
-    """300-850, with the band that it lies in."""
-    points = score(token)
-    assert 300 <= points <= 850
-    assert points == score(token)
-    assert band(points) in {"poor", "fair", "good", "very good", "exceptional"}
-
-
-@pytest.mark.parametrize(
-    ("points", "name"),
-    [
-        (300, "poor"),
-        (579, "poor"),
-        (580, "fair"),
-        (670, "good"),
-        (740, "very good"),
-        (800, "exceptional"),
-        (850, "exceptional"),
-    ],
-)
-def test_bands_begin_where_they_say(points: int, name: str) -> None:
-    """The lower end belongs to the band."""
-    assert band(points) == name
-
-
-def test_the_score_of_a_token_never_changes() -> None:
-    """People note scores down: a change of the formula would make two runs disagree."""
-    assert [score(token) for token in ("1234", "1235", "007")] == [462, 685, 619]
+def test_a_rule_changes_what_it_names_and_nothing_else() -> None:
+    """The rest is the profile's, also after the profile has changed."""
+    rule = Rule({"error_ratio": 1}, tokens=("x",))
+    profile = Profile(tail_seconds=3, seed=5, rules=(rule,))
+    assert profile.behaviour_under(rule) == Behaviour(tail_seconds=3, error_ratio=1)
+    assert profile.changed(b'{"tail_seconds": 4}').behaviour_under(rule) == Behaviour(tail_seconds=4, error_ratio=1)
 
 
 def test_the_profile_at_the_start_is_that_of_the_settings() -> None:
-    """Every field of the profile has its setting."""
+    """The JSON of MOCK_API_PROFILE lies over the other settings."""
     settings = MockApiSettings(
         _env_file=None,
         mock_api_latency_min_seconds=1,
         mock_api_latency_max_seconds=2,
         mock_api_error_ratio=0.5,
         mock_api_seed=9,
+        mock_api_profile='{"error_ratio": 0.25, "left_out_ratio": 0.125}',
     )
-    assert profile_of(settings) == Profile(1, 2, 0.5, 9)
+    assert profile_of(settings) == Profile(
+        latency_min_seconds=1, latency_max_seconds=2, error_ratio=0.25, seed=9, left_out_ratio=0.125
+    )
 
 
-def test_a_refused_change_says_which_field_is_wrong() -> None:
-    """The sentence names the field, so that the sender can mend it."""
-    with pytest.raises(ProfileError, match=re.escape("$.error_ratio")):
-        changed_profile(Profile(), b'{"error_ratio": -1}')
-    with pytest.raises(ProfileError, match="latency_min_seconds is above latency_max_seconds"):
-        changed_profile(Profile(), b'{"latency_min_seconds": 11}')
+def test_a_profile_in_the_settings_that_cannot_be_names_its_setting() -> None:
+    """The sentence says where to mend it."""
+    with pytest.raises(ProfileError, match=r"^MOCK_API_PROFILE: .*error_ratoi"):
+        profile_of(MockApiSettings(_env_file=None, mock_api_profile='{"error_ratoi": 1}'))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"error_ratio": -1}, "$.error_ratio"),
+        ({"latency_min_seconds": 11}, "latency_min_seconds is above latency_max_seconds"),
+        ({"latency": {"distribution": "normal"}}, "Invalid value 'normal'"),
+        ({"latency": {"distribution": "lognormal", "median_seconds": 2, "p99_seconds": 1}}, "p99_seconds is below"),
+        ({"latency": {"distribution": "fixed"}}, "missing required field `seconds`"),
+        ({"statuses": {"200": 0.5}}, "Expected `int` >= 300"),
+        ({"statuses": {"many": 0.5}}, "Expected `int`"),
+        ({"statuses": {"429": 0.6}, "error_ratio": 0.6}, "add up to 1.2, which is more than 1"),
+        ({"misbehaviours": {"nul": 0.6, "hang": 0.6}}, "add up to 1.2, which is more than 1"),
+        ({"misbehaviours": {"explode": 1}}, "Invalid enum value 'explode'"),
+        ({"fail_first_with": "explode"}, "Invalid enum value 'explode'"),
+        ({"fail_first_with": 200}, "Expected `int` >= 300"),
+        ({"hang_seconds": 1e9}, "$.hang_seconds"),
+        ({"rate_limit": {"calls": 0}}, "$.rate_limit.calls"),
+        ({"rules": [{"behaviour": {}}]}, "a rule needs tokens or a pattern"),
+        ({"rules": [{"pattern": "(", "behaviour": {}}]}, "no regular expression"),
+        ({"rules": [{"tokens": ["a"], "behaviour": {"seed": 1}}]}, "unknown field `seed`"),
+        ({"rules": [{"tokens": ["a"], "behaviour": {"error_ratio": 2}}]}, "error_ratio"),
+        ({"rules": [{"tokens": ["a"], "behaviour": {"misbehaviours": {"nul": 1}}}], "error_ratio": 0.5}, "add up to 1.5"),
+        ({"colour": "red"}, "unknown field `colour`"),
+    ],
+)
+def test_a_refused_change_is_one_sentence_that_names_what_is_wrong(change: dict[str, object], sentence: str) -> None:
+    """So that the sender can mend it."""
+    with pytest.raises(ProfileError, match=re.escape(sentence)) as refused:
+        Profile().changed(json.dumps(change).encode())
+    assert "\n" not in str(refused.value)
