@@ -1,16 +1,17 @@
-"""`tokenflow topics`: create the topics of this deployment and check them."""
+"""`tokenflow topics`: create the topics of this deployment, check them, and describe the contract on them."""
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
+from topics.asyncapi import as_yaml, describe
 from topics.connection import KafkaConnectionError
 from topics.provision import Difference, ProvisionError, create_topics, topic_specs, verify_topics
 from topics.settings import KafkaSettings, SettingsError, load_settings
 
-app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
+app = typer.Typer(help="Create, check and describe the Kafka topics.", no_args_is_help=True)
 Answer = TypeVar("Answer")
 
 
@@ -34,6 +35,13 @@ def check() -> None:
         _report(differences)
         raise typer.Exit(1)
     typer.echo(f"{', '.join(spec.name for spec in topic_specs(settings))}: as they should be")
+
+
+@app.command()
+def asyncapi(yaml: Annotated[bool, typer.Option("--yaml", help="YAML instead of JSON.")] = False) -> None:
+    """Print the contract as an AsyncAPI 3 document, for these settings; asks no broker."""
+    document = describe(_settings())
+    typer.echo(as_yaml(document.to_jsonable()) if yaml else document.to_json(), nl=not yaml)
 
 
 def _report(differences: list[Difference]) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks and long checks: commands of their own, never part of `make ci`. From the root: `python -m bench.NAME`."""
