@@ -66,8 +66,6 @@ class Call:
 
     def _batch_body(self, batch: BatchPlan) -> bytes:
         extras = {token: extra_of(own) for token, own in batch.spoilt.items()}
-        if own := extra_of(batch.plan):
-            extras[self.tokens[0]] = own
         tokens = [token for token in self.tokens if token not in batch.left_out] if batch.left_out else self.tokens
         return batch_body(tokens, extras)
 

@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(slots=True)
 class BatchPlan:
-    """The plan of the call, and what is different for some of its ids: missing ones, and ones with a spoilt value."""
+    """The plan of the call, never one of VALUE_KINDS, and what is different for some of its ids: missing, or a bad value."""
 
     plan: Plan
     left_out: set[str] = field(default_factory=set)
@@ -120,7 +120,11 @@ class Planner:
 
     def plan_batch(self, tokens: Sequence[str], numbers: Sequence[int]) -> BatchPlan:
         """Decide a call for several ids, at least one; `numbers`: which call of its token each is."""
-        batch = BatchPlan(self._common.plan(self._draws(tokens[0], numbers[0]), numbers[0]))
+        first = self._common.plan(self._draws(tokens[0], numbers[0]), numbers[0])
+        if first.kind in VALUE_KINDS:
+            batch = BatchPlan(Plan(first.delay_seconds, first.behaviour), spoilt={tokens[0]: first})
+        else:
+            batch = BatchPlan(first)
         if not self._ids_alike:
             for token, number in zip(tokens, numbers, strict=True):
                 self._plan_id(batch, token, number)

@@ -44,7 +44,7 @@ class _Exchange:
 class MockProtocol(asyncio.Protocol):
     """Reads the requests of one connection, counts the calls among them, and answers each when its plan says so."""
 
-    __slots__ = ("_body", "_closing", "_exchanges", "_mock", "_parser", "_target", "_transport", "_wheel")
+    __slots__ = ("_body", "_called", "_closing", "_exchanges", "_mock", "_parser", "_target", "_transport", "_wheel")
 
     _transport: asyncio.Transport
     _parser: httptools.HttpRequestParser | None
@@ -54,8 +54,8 @@ class MockProtocol(asyncio.Protocol):
         self._wheel = wheel
         self._exchanges: deque[_Exchange] = deque()
         self._target = self._body = b""
-        self._closing = False
-        """True: what still arrives is not read, and the connection closes behind the last answer."""
+        self._called = self._closing = False
+        """_closing: what still arrives is not read, and the connection closes behind the last answer."""
 
     # The connection.
 
@@ -148,7 +148,9 @@ class MockProtocol(asyncio.Protocol):
             self._run(begin_batch(self._mock, tokens), keep_alive=keep_alive)
 
     def _is_let_in(self, *, keep_alive: bool) -> bool:
-        self._mock.callers.add(self._transport)
+        if not self._called:
+            self._called = True
+            self._mock.callers.add(self._transport)
         refused = refusal(self._mock, time.monotonic(), keep_alive=keep_alive)
         if refused is None:
             return True

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from mock_api.plan import VALUE_KINDS, Plan
+from mock_api.plan import OK, VALUE_KINDS, Plan
 from mock_api.scores import JSON
 
 NOT_JSON: Final = b"<html><body><h1>502 Bad Gateway</h1></body></html>\n"
@@ -41,31 +41,21 @@ def reply(status: int, body: bytes, *, keep_alive: bool, head_only: bool = False
 
 def planned_reply(plan: Plan, body: bytes, *, keep_alive: bool) -> Reply:
     """Return the answer that a plan asks for, with this good body, or with the error's body where the plan is one."""
-    status, kind = plan.status, plan.kind
-    match kind:
-        case "hang" | "cut_before":
-            return Reply(b"", keep_alive=False, status=0)
-        case "cut_half":
-            whole = _bytes(status, len(body), body[: len(body) // 2], False, b"")
-            return Reply(whole, keep_alive=False, status=status)
-        case "wrong_length":
-            return Reply(_bytes(status, len(body) - MISSING_BYTES, body, keep_alive, b""), keep_alive, status)
-        case "not_json":
-            return reply(status, NOT_JSON, keep_alive=keep_alive)
-        case "drip":
-            dripping = reply(status, body, keep_alive=keep_alive)
-            dripping.body_at = len(dripping.content) - len(body)
-            dripping.drip_seconds = plan.behaviour.drip_seconds
-            return dripping
-        case _:
-            headers = retry_after_line(plan.behaviour.retry_after_seconds) if status in WITH_RETRY_AFTER else b""
-            no_body = status == HTTPStatus.NOT_MODIFIED
-            return reply(status, body, keep_alive=keep_alive, head_only=no_body, headers=headers)
+    status = plan.status
+    if plan.kind is not None:
+        return _spoilt_reply(plan, body, keep_alive=keep_alive)
+    if status == OK:
+        return reply(status, body, keep_alive=keep_alive)
+    headers = retry_after_line(plan.behaviour.retry_after_seconds) if status in WITH_RETRY_AFTER else b""
+    no_body = status == HTTPStatus.NOT_MODIFIED
+    return reply(status, body, keep_alive=keep_alive, head_only=no_body, headers=headers)
 
 
 def extra_of(plan: Plan) -> bytes:
     """Return the field that spoils a score's object, or nothing where the plan is no such misbehaviour."""
-    return _extra(plan.kind, plan.behaviour.deep_levels, plan.behaviour.huge_bytes) if plan.kind in VALUE_KINDS else b""
+    if plan.kind is None or plan.kind not in VALUE_KINDS:
+        return b""
+    return _extra(plan.kind, plan.behaviour.deep_levels, plan.behaviour.huge_bytes)
 
 
 def error_body(status: int, token: str | None) -> bytes:
@@ -77,6 +67,26 @@ def error_body(status: int, token: str | None) -> bytes:
 def retry_after_line(seconds: int | None) -> bytes:
     """Return the header, or nothing."""
     return b"" if seconds is None else b"retry-after: %d\r\n" % seconds
+
+
+def _spoilt_reply(plan: Plan, body: bytes, *, keep_alive: bool) -> Reply:
+    match plan.kind:
+        case "hang" | "cut_before":
+            return Reply(b"", keep_alive=False, status=0)
+        case "cut_half":
+            half = _bytes(OK, len(body), body[: len(body) // 2], False, b"")
+            return Reply(half, keep_alive=False, status=OK)
+        case "wrong_length":
+            return Reply(_bytes(OK, len(body) - MISSING_BYTES, body, keep_alive, b""), keep_alive, OK)
+        case "not_json":
+            return reply(OK, NOT_JSON, keep_alive=keep_alive)
+        case "drip":
+            dripping = reply(OK, body, keep_alive=keep_alive)
+            dripping.body_at = len(dripping.content) - len(body)
+            dripping.drip_seconds = plan.behaviour.drip_seconds
+            return dripping
+        case _:  # the kinds that lie in a value: they are in the body by now
+            return reply(OK, body, keep_alive=keep_alive)
 
 
 def _bytes(status: int, length: int, body: bytes, keep_alive: bool, headers: bytes) -> bytes:  # noqa: FBT001 - hot and private

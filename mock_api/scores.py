@@ -21,11 +21,6 @@ class Score(msgspec.Struct, gc=False):
     band: str
 
 
-def score(token: str) -> int:
-    """Return the score of a token, 300-850: of the token alone, so that it outlives seeds, profiles and restarts."""
-    return LOWEST_SCORE + crc32(token.encode()) % _RANGE
-
-
 def band(points: int) -> str:
     """Return the name of the range that a score lies in."""
     return next((name for below, name in _BANDS if points < below), "exceptional")
@@ -35,8 +30,8 @@ _BAND_OF: Final = {points: band(points) for points in range(LOWEST_SCORE, HIGHES
 
 
 def score_of(token: str) -> Score:
-    """Return what the API knows of a token: always the same."""
-    points = score(token)
+    """Return what the API knows of a token: of the token alone, so that it outlives seeds, profiles and restarts."""
+    points = LOWEST_SCORE + crc32(token.encode()) % _RANGE
     return Score(token, points, _BAND_OF[points])
 
 

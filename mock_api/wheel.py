@@ -9,7 +9,6 @@ import asyncio
 import heapq
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -32,12 +31,12 @@ class Timer:
 
 
 class Wheel:
-    """All timers of one event loop: tick number -> those that are due at it."""
+    """All timers of one event loop: tick number -> those that are due at it, in no order."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop = loop
         self._clock = clock
-        self._due: dict[int, deque[Timer]] = {}
+        self._due: dict[int, list[Timer]] = {}
         self._ticks: list[int] = []  # a heap of the keys of _due
         self._armed: asyncio.TimerHandle | None = None
         self._armed_tick = 0
@@ -48,7 +47,7 @@ class Wheel:
         timer = Timer(act)
         timers = self._due.get(tick)
         if timers is None:
-            self._due[tick] = timers = deque()
+            self._due[tick] = timers = []
             heapq.heappush(self._ticks, tick)
             self._arm()
         timers.append(timer)
@@ -79,7 +78,7 @@ class Wheel:
             while self._ticks and self._ticks[0] * TICK_SECONDS <= self._clock():
                 timers = self._due[self._ticks[0]]
                 while timers:
-                    act = timers.popleft().act
+                    act = timers.pop().act
                     if act is not None:
                         act()
                 if self._ticks:  # nothing closed the wheel meanwhile

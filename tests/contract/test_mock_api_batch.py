@@ -99,6 +99,7 @@ async def test_a_spoilt_value_lies_in_the_first_id(mock: MockProcess) -> None:
     mock.behave(misbehaviours={"nul": 1})
     (answer,) = await _ask(mock, scores_of(["a", "b"]))
     assert (answer.json["a"]["note"], "note" in answer.json["b"]) == ("a\0b", False)
+    assert mock.stats() | {"misbehaved": 1, "answered": 1, "misbehaviours": {"nul": 1}} == mock.stats()
 
 
 async def test_a_rule_spoils_its_ids_and_no_others(mock: MockProcess) -> None:

@@ -144,6 +144,12 @@ def test_a_batch_is_planned_as_a_call_of_its_first_id() -> None:
         assert (batch.plan, batch.left_out, batch.spoilt) == (planner.plan(token, 1), set(), {})
 
 
+def test_a_spoilt_value_costs_one_id_of_a_batch() -> None:
+    """The first one; the call itself is good then."""
+    batch = Planner(_profile(misbehaviours={"huge_number": 1})).plan_batch(["a", "b"], [1, 1])
+    assert (batch.plan.faulty, set(batch.spoilt), batch.left_out) == (False, {"a"}, set())
+
+
 def test_ids_are_left_out_at_their_ratio() -> None:
     """Which ones is a matter of seed, token and number of the call, not of the batch that they are in."""
     planner = Planner(_profile(left_out_ratio=0.2))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_api.scores import band, batch_body, score, score_body
+from mock_api.scores import band, batch_body, score_body, score_of
 
 tokens = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 
@@ -12,7 +12,7 @@ tokens = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=
 @given(tokens)
 def test_a_score_is_a_score(token: str) -> None:
     """300-850, with the band that it lies in."""
-    points = score(token)
+    points = score_of(token).score
     assert 300 <= points <= 850
     assert json.loads(score_body(token)) == {"token": token, "score": points, "band": band(points)}
 
@@ -48,4 +48,4 @@ def test_bands_begin_where_they_say(points: int, name: str) -> None:
 
 def test_the_score_of_a_token_never_changes() -> None:
     """People note scores down: a change of the formula would make two runs disagree."""
-    assert [score(token) for token in ("1234", "1235", "007")] == [462, 685, 619]
+    assert [score_of(token).score for token in ("1234", "1235", "007")] == [462, 685, 619]
