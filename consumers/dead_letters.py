@@ -19,11 +19,14 @@ from consumers.engine.backoff import Backoff
 from consumers.engine.record import DeadLettered, Record, Settled
 from topics import headers as names
 from topics.headers import connect_headers, hop_headers
+from topics.record import MAX_TOKEN_CHARACTERS
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15.0
 STOP_SECONDS = 5.0
+SMALL_KEY_BYTES = 4 * MAX_TOKEN_CHARACTERS
+"""A key that is a token is no longer than that in UTF-8."""
 TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -75,8 +78,9 @@ class DeadLetterProducer:
     async def produce(self, settled: Settled) -> None:
         """Return when every in-sync replica has the dead letter; waits as long as Kafka is away.
 
-        One that the topic does not take for its size goes out without its value and the foreign headers: the row keeps
-        them. Raises MessageSizeTooLargeError where even that is too large: the topic is set too small.
+        One that the topic does not take for its size goes out without its value, a large key and all headers that the
+        record brought: the row keeps them, and a key or header out of all proportion stops nobody. Raises
+        MessageSizeTooLargeError where even that is too large: the topic is set too small.
         """
         whole = True
         backoff = Backoff()
@@ -108,11 +112,11 @@ class DeadLetterProducer:
         """Put a dead letter into a batch; the future is done when it is acknowledged."""
         record, outcome = settled.record, settled.outcome
         assert isinstance(outcome, DeadLettered)  # noqa: S101 - a bug of ours otherwise
-        value = record.value if whole else None
+        key, value = (record.key, record.value) if whole else (_small(record.key), None)
         headers = dead_letter_headers(record, outcome, whole=whole)
         try:
-            if value is not None or record.key is not None:
-                return _future(await producer.send(self._topic, value, key=record.key, headers=headers))
+            if value is not None or key is not None:
+                return _future(await producer.send(self._topic, value, key=key, headers=headers))
         except MessageSizeTooLargeError as error:
             raise _OversizeError(str(error)) from error
         # send() refuses a record without key and value, which other clients do send; as a batch of one it is taken.
@@ -156,6 +160,11 @@ class DeadLetterProducer:
             log.warning("the producer of dead letters did not stop cleanly: %r", error)
 
 
+def _small(key: bytes | None) -> bytes | None:
+    """Keep a key that is small enough never to matter."""
+    return key if key is None or len(key) <= SMALL_KEY_BYTES else None
+
+
 def _future(sent: Any) -> asyncio.Future[object]:
     """What aiokafka's sends return, typed."""
     assert isinstance(sent, asyncio.Future)  # noqa: S101 - aiokafka ships no types
@@ -175,7 +184,7 @@ def dead_letter_headers(record: Record, outcome: DeadLettered, *, whole: bool) -
         names.SOURCE_PARTITION: str(record.partition),
         names.SOURCE_OFFSET: str(record.offset),
         names.SOURCE_TIMESTAMP: str(record.timestamp_ms),
-        names.TRACEPARENT: names.read_headers(record.headers).get(names.TRACEPARENT),
+        names.TRACEPARENT: names.read_headers(record.headers).get(names.TRACEPARENT) if whole else None,
     }
     connect = connect_headers(
         topic=record.topic,

@@ -202,10 +202,15 @@ class System:
         assert stats["distinct_tokens"] == len(tokens)
         assert stats["repeated_calls"] <= repeats_at_most
 
-        async def drained() -> None:
+        await self.drained()
+
+    async def drained(self) -> None:
+        """Wait until nothing is left in the queue: every offset is committed."""
+
+        async def is_drained() -> None:
             assert await self.lag() == 0
 
-        await eventually(drained, timeout_seconds=15, interval_seconds=0.3)
+        await eventually(is_drained, timeout_seconds=15, interval_seconds=0.3)
 
 
 @asynccontextmanager
