@@ -14,6 +14,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from consumers.engine.intake import PolledRecord
+from consumers.header_names import accept_any_header_name
 from consumers.settings import HEARTBEAT_MS, WorkerSettings
 
 PARTITION_FETCH_BYTES = 262_144
@@ -31,6 +32,7 @@ class SubscriberSource:
 
     def subscribe(self, topics: Sequence[str], listener: ConsumerRebalanceListener, settings: WorkerSettings) -> None:
         """Declare the subscription; the broker's start joins the group."""
+        accept_any_header_name()
         self._subscriber = self._broker.subscriber(
             *topics, ack_policy=AckPolicy.MANUAL, listener=listener, **consumer_options(settings)
         )
