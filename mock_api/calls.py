@@ -72,7 +72,7 @@ class Call:
     def _end_ids(self, batch: BatchPlan) -> None:
         """Note what each id of a good answer got."""
         left_out = sum(token in batch.left_out for token in self.tokens) if batch.left_out else 0
-        spoilt = sum(token in batch.spoilt and token not in batch.left_out for token in self.tokens) if batch.spoilt else 0
+        spoilt = sum(token in batch.spoilt for token in self.tokens) if batch.spoilt else 0
         self.ledger.end("left_out", self.epoch, left_out)
         self.ledger.end("misbehaved", self.epoch, spoilt)
         self.ledger.end("answered", self.epoch, len(self.tokens) - left_out - spoilt)

@@ -44,7 +44,10 @@ class Plan:
 
 @dataclass(slots=True)
 class BatchPlan:
-    """The plan of the call, never one of VALUE_KINDS, and what is different for some of its ids: missing, or a bad value."""
+    """The plan of the call, never one of VALUE_KINDS, and what is different for some of its ids: missing, or a bad value.
+
+    An id is in one of the two at most, also where it stands twice in the batch.
+    """
 
     plan: Plan
     left_out: set[str] = field(default_factory=set)
@@ -128,6 +131,8 @@ class Planner:
         if not self._ids_alike:
             for token, number in zip(tokens, numbers, strict=True):
                 self._plan_id(batch, token, number)
+            for token in batch.left_out & batch.spoilt.keys():
+                del batch.spoilt[token]
         return batch
 
     def _plan_id(self, batch: BatchPlan, token: str, number: int) -> None:

@@ -107,12 +107,13 @@ async def test_a_rule_spoils_its_ids_and_no_others(mock: MockProcess) -> None:
     rules = [
         {"pattern": "bad-.*", "behaviour": {"statuses": {"404": 1}}},
         {"tokens": ["odd"], "behaviour": {"misbehaviours": {"huge_number": 1}}},
+        {"tokens": ["both"], "behaviour": {"misbehaviours": {"nul": 1}, "left_out_ratio": 1}},
     ]
     mock.behave(rules=rules)
-    (answer,) = await _ask(mock, scores_of(["bad-1", "good", "odd", "bad-2"]))
+    (answer,) = await _ask(mock, scores_of(["bad-1", "good", "odd", "bad-2", "both"]))
     assert list(answer.json) == ["good", "odd"]
     assert answer.json["odd"]["note"] == float("inf")
-    expected = {"answered": 1, "left_out": 2, "misbehaved": 1, "statuses": {"200": 1}, "misbehaviours": {"huge_number": 1}}
+    expected = {"answered": 1, "left_out": 3, "misbehaved": 1, "statuses": {"200": 1}, "misbehaviours": {"huge_number": 1}}
     assert mock.stats() | expected == mock.stats()
 
 

@@ -154,3 +154,4 @@ async def test_a_reset_forgets_calls_that_began_before_it(mock: MockProcess) -> 
     assert (
         mock.stats() | {"calls": 0, "answered": 0, "disconnected": 0, "in_flight": 0, "distinct_tokens": 0} == mock.stats()
     )
+    assert mock.stats()["statuses"] == {}

@@ -108,17 +108,20 @@ def test_a_rule_is_for_its_tokens_alone() -> None:
             rules=[
                 {"tokens": ["b-1"], "behaviour": {"statuses": {"404": 1}, "error_ratio": 0}},
                 {"pattern": "b-.*", "behaviour": {"error_ratio": 0, "misbehaviours": {"nul": 1}}},
+                {"pattern": "d", "behaviour": {"error_ratio": 0, "statuses": {"403": 1}}},
                 {"pattern": ".*-.*", "behaviour": {"error_ratio": 0, "latency": {"distribution": "fixed", "seconds": 3}}},
             ],
         )
     )
-    found = {token: planner.plan(token, 1) for token in ("a", "b-1", "b-2", "c-b-1", "b")}
+    found = {token: planner.plan(token, 1) for token in ("a", "b-1", "b-2", "c-b-1", "b", "d", "dd")}
     assert {token: (plan.delay_seconds, plan.kind or plan.status) for token, plan in found.items()} == {
         "a": (1, 500),
         "b-1": (1, 404),
         "b-2": (1, "nul"),
         "c-b-1": (3, 200),
         "b": (1, 500),
+        "d": (1, 403),
+        "dd": (1, 500),
     }
 
 
@@ -150,6 +153,16 @@ def test_a_spoilt_value_costs_one_id_of_a_batch() -> None:
     assert (batch.plan.faulty, set(batch.spoilt), batch.left_out) == (False, {"a"}, set())
 
 
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=12), st.integers(0, 1000))
+def test_an_id_of_a_batch_has_one_fault_at_most(ids: list[str], seed: int) -> None:
+    """Missing or spoilt, also where it stands twice; what is different is different for an id of the batch."""
+    rules = [{"pattern": "[ab]", "behaviour": {"misbehaviours": {"nul": 0.5, "hang": 0.3}, "left_out_ratio": 0.5}}]
+    profile = _profile(rules=rules, misbehaviours={"deep_json": 0.5}, left_out_ratio=0.3, seed=seed)
+    batch = Planner(profile).plan_batch(ids, [ids[: n + 1].count(token) for n, token in enumerate(ids)])
+    assert not batch.left_out & set(batch.spoilt)
+    assert batch.left_out | set(batch.spoilt) <= set(ids)
+
+
 def test_ids_are_left_out_at_their_ratio() -> None:
     """Which ones is a matter of seed, token and number of the call, not of the batch that they are in."""
     planner = Planner(_profile(left_out_ratio=0.2))
@@ -165,7 +178,8 @@ def test_the_ids_of_a_rule_go_wrong_inside_a_batch() -> None:
     rules = [
         {"tokens": ["bad"], "behaviour": {"statuses": {"404": 1}}},
         {"tokens": ["odd"], "behaviour": {"misbehaviours": {"nul": 1}}},
+        {"tokens": ["cut"], "behaviour": {"misbehaviours": {"cut_half": 1}}},
         {"tokens": ["late"], "behaviour": {"fail_first_calls": 1}},
     ]
-    batch = Planner(_profile(rules=rules)).plan_batch(["bad", "odd", "late", "good"], [1, 1, 2, 1])
-    assert (batch.plan.faulty, batch.left_out, set(batch.spoilt)) == (False, {"bad"}, {"odd"})
+    batch = Planner(_profile(rules=rules)).plan_batch(["bad", "odd", "cut", "late", "good"], [1, 1, 1, 2, 1])
+    assert (batch.plan.faulty, batch.left_out, set(batch.spoilt)) == (False, {"bad", "cut"}, {"odd"})
