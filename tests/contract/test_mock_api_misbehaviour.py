@@ -68,9 +68,10 @@ async def test_a_hang_ends_at_its_limit_without_a_byte(mock: MockProcess) -> Non
 
 
 async def test_a_drip_is_a_good_answer_a_byte_at_a_time(mock: MockProcess) -> None:
-    """The whole answer is there in the end, no sooner; and what was asked behind it follows."""
+    """The whole answer is there in the end, no sooner; what was asked behind it and is ready meanwhile follows."""
     good = await _answer(mock)
-    mock.behave(rules=[{"tokens": ["1234"], "behaviour": {"misbehaviours": {"drip": 1}, "drip_seconds": 0.01}}])
+    dripping = {"misbehaviours": {"drip": 1}, "drip_seconds": 0.01, "latency": None}
+    mock.behave(latency={"distribution": "fixed", "seconds": 0.1}, rules=[{"tokens": ["1234"], "behaviour": dripping}])
     connection = await RawConnection.open(mock.port)
     began = time.monotonic()
     await connection.send(score_of("1234") + score_of("next"))
