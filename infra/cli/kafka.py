@@ -68,8 +68,14 @@ TOOLS: Final[Mapping[str, Tool]] = {
     "verifiable-consumer": Tool(f"{_TOOLS}.VerifiableConsumer"),
     "verifiable-producer": Tool(f"{_TOOLS}.VerifiableProducer"),
 }
-JVM: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-"""256 MB as in Kafka's own scripts; warnings go to standard error."""
+JVM: Final = (
+    "-Xmx256m",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "--enable-native-access=ALL-UNNAMED",
+)
+"""256 MB as in Kafka's own scripts; warnings go to standard error, but for the one that Java 24 has about lz4 and zstd."""
 ADDRESSING: Final = ("--bootstrap", "--broker-list", "bootstrap.servers=", "--help", "-h", "--version")
 """An argument that begins so says where Kafka is (--bootstrap-server, --bootstrap-controller, a property) or needs none."""
 
