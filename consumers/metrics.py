@@ -4,11 +4,14 @@ Kinds and units are in the names (`_total` counts, `_seconds` are histograms, th
 """
 
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from time import time
 from typing import Protocol
 
-from prometheus_client import Counter, Gauge, Histogram
+from aiokafka.structs import TopicPartition
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
 
@@ -42,13 +45,58 @@ PERSISTING = Gauge("tokens_persisting", "Answers whose row is not durable yet.")
 CONCURRENCY_LIMIT = Gauge("tokens_concurrency_limit", "Calls that may run at once in this worker.")
 
 
-class Counts(Protocol):
-    """The engine, as far as its gauges read it."""
+class Watched(Protocol):
+    """The engine, as far as a scrape reads it."""
 
-    def counts(self) -> dict[str, int]:
-        """Count the records in hand, by state."""
-        ...
+    def counts(self) -> dict[str, int]: ...  # noqa: D102 - documented there
+    def slot_seconds(self) -> dict[str, float]: ...  # noqa: D102
+    def window_records(self) -> dict[TopicPartition, int]: ...  # noqa: D102
+    def oldest_unsettled_seconds(self) -> float | None: ...  # noqa: D102
 
+
+class EngineCollector(Collector):
+    """Metrics that are read off the engine at each scrape; what is unknown has no series."""
+
+    def __init__(self) -> None:
+        self.engine: Watched | None = None
+
+    def describe(self) -> Iterable[Metric]:
+        """Name the metrics without their values."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the engine."""
+        slots, windows, oldest = families = self._families()
+        if self.engine is not None:
+            for state, seconds in self.engine.slot_seconds().items():
+                slots.add_metric([state], seconds)
+            for partition, records in self.engine.window_records().items():
+                windows.add_metric([partition.topic, str(partition.partition)], records)
+            if (seconds_ago := self.engine.oldest_unsettled_seconds()) is not None:
+                oldest.add_metric([], seconds_ago)
+        return families
+
+    @staticmethod
+    def _families() -> tuple[CounterMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+        return (
+            CounterMetricFamily(
+                "tokens_worker_slot_seconds",
+                "Time of this worker's slots by state (calling, idle), time-weighted: they add up to slots x time.",
+                labels=["state"],
+            ),
+            GaugeMetricFamily(
+                "tokens_window_records", "Unsettled records of an assigned partition.", labels=["topic", "partition"]
+            ),
+            GaugeMetricFamily(
+                "tokens_oldest_unsettled_seconds",
+                "How long ago the oldest unsettled record was polled; no series where none is.",
+                labels=[],
+            ),
+        )
+
+
+ENGINE = EngineCollector()
+REGISTRY.register(ENGINE)
 
 PROVIDER = "default"
 """Name of the one provider that there is."""
@@ -75,8 +123,9 @@ def count_outcomes(batch: Sequence[Settled]) -> None:
         OUTCOMES.labels(name, kind).inc(count)
 
 
-def watch(engine: Counts, *, slots: int) -> None:
+def watch(engine: Watched, *, slots: int) -> None:
     """Read the gauges from the engine at each scrape."""
+    ENGINE.engine = engine
     IN_FLIGHT.set_function(lambda: engine.counts()["unsettled"])
     CALLING.set_function(lambda: engine.counts()["calling"])
     PERSISTING.set_function(lambda: engine.counts()["persisting"])

@@ -130,6 +130,21 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             "partitions": len(self.state.windows),
         }
 
+    def slot_seconds(self) -> dict[str, float]:
+        """Slot-seconds since the start, by state; they add up to slots x time."""
+        slot_time = self.state.slot_time
+        slot_time.advance(self.state.clock())
+        return {"calling": slot_time.calling_seconds, "idle": slot_time.idle_seconds}
+
+    def window_records(self) -> dict[TopicPartition, int]:
+        """Assigned partition -> unsettled records in its window."""
+        return {partition: len(window) for partition, window in self.state.windows.items()}
+
+    def oldest_unsettled_seconds(self) -> float | None:
+        """How long ago the oldest unsettled record was polled; None where nothing is unsettled."""
+        oldest = self.state.windows.oldest()
+        return None if oldest is None else self.state.clock() - oldest
+
     def _recheck(self, batch: Sequence[Record]) -> None:
         self._check.submit(batch)
 

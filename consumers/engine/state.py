@@ -6,17 +6,22 @@ from waiting to ready or settles them, lanes take from ready and free slots, the
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 
 from consumers.engine.admission import Admission
 from consumers.engine.claims import Claims
 from consumers.engine.record import Record
+from consumers.engine.slot_time import SlotTime
 from consumers.engine.window import Windows
 
 
 class EngineState:
     """The engine's books. `draining`: nothing may start, and what is not in a call is given back."""
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
+        self.slot_time = SlotTime(slots=slots, now=clock())
         self.windows = Windows()
         self.claims = Claims()
         self.admission = Admission(slots=slots)
@@ -26,7 +31,7 @@ class EngineState:
 
     def admit(self, record: Record) -> bool:
         """Take a polled record in; False (and nothing counted) where its window already had the offset."""
-        if not record.window.admit(record.offset):
+        if not record.window.admit(record.offset, now=self.clock()):
             return False
         self.admission.unsettled += 1
         self.admission.waiting += 1
@@ -41,12 +46,14 @@ class EngineState:
         """Take the next ready record into a slot."""
         self.admission.waiting -= 1
         self.admission.calling += 1
+        self.slot_time.take(self.clock())
         self.room.set()
         return self.ready.popleft()
 
     def end_call(self) -> None:
         """Free the slot: the answer is here, or the call was cancelled."""
         self.admission.calling -= 1
+        self.slot_time.free(self.clock())
 
     def settle_uncalled(self, record: Record) -> list[Record]:
         """Settle a record in check because its outcome was stored before; as `settle`."""

@@ -17,7 +17,7 @@ class PartitionWindow:
     __slots__ = ("_next", "_unsettled", "closed")
 
     def __init__(self) -> None:
-        self._unsettled: dict[int, None] = {}  # insertion-ordered; its first key is the head
+        self._unsettled: dict[int, float] = {}  # offset -> when admitted; insertion-ordered, its first key is the head
         self._next: int | None = None
         self.closed = False
 
@@ -25,11 +25,11 @@ class PartitionWindow:
         """Count the unsettled records."""
         return len(self._unsettled)
 
-    def admit(self, offset: int) -> bool:
+    def admit(self, offset: int, *, now: float = 0.0) -> bool:
         """Take responsibility for an offset; False if this window already had it or one above it."""
         if self.closed or (self._next is not None and offset < self._next):
             return False
-        self._unsettled[offset] = None
+        self._unsettled[offset] = now
         self._next = offset + 1
         return True
 
@@ -46,6 +46,13 @@ class PartitionWindow:
         for head in self._unsettled:
             return head
         return self._next
+
+    @property
+    def oldest(self) -> float | None:
+        """When the head was admitted; None where nothing is unsettled."""
+        for admitted in self._unsettled.values():
+            return admitted
+        return None
 
     def close(self) -> None:
         """Forget what is unsettled: whoever owns the partition next reads it again. Idempotent."""
@@ -90,3 +97,7 @@ class Windows:
         """TopicPartition -> next offset to read, for the partitions that were read from."""
         found = ((partition, window.committable) for partition, window in self._windows.items())
         return {partition: offset for partition, offset in found if offset is not None}
+
+    def oldest(self) -> float | None:
+        """When the oldest unsettled record was admitted; None where nothing is unsettled."""
+        return min((window.oldest for window in self._windows.values() if window.oldest is not None), default=None)
