@@ -66,3 +66,7 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
             registry=self.registry,
         )
+
+    def accepted(self) -> int:
+        """Records whose POST got its 202 since this process started."""
+        return int(self.registry.get_sample_value("tokens_ingested_total", {"source": "http"}) or 0)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 
@@ -9,6 +10,7 @@ from producer_api.metrics import Metrics
 from producer_api.outcomes import OutcomeReader
 from producer_api.producer import TokenProducer
 from producer_api.settings import ApiSettings
+from producer_api.totals import OutcomeTotals
 from producer_api.watcher import OutcomeWatcher
 
 
@@ -21,7 +23,9 @@ class Services:
     producer: TokenProducer
     reader: OutcomeReader
     watcher: OutcomeWatcher
+    totals: OutcomeTotals
     pattern: re.Pattern[str] | None
+    started_at: datetime
 
 
 def make_services(settings: ApiSettings) -> Services:
@@ -35,7 +39,16 @@ def make_services(settings: ApiSettings) -> Services:
     )
     metrics.waiters.set_function(lambda: watcher.waiting)
     pattern = re.compile(settings.token_pattern) if settings.token_pattern else None
-    return Services(settings, metrics, TokenProducer(settings, metrics), reader, watcher, pattern)
+    return Services(
+        settings=settings,
+        metrics=metrics,
+        producer=TokenProducer(settings, metrics),
+        reader=reader,
+        watcher=watcher,
+        totals=OutcomeTotals(settings),
+        pattern=pattern,
+        started_at=datetime.now(UTC),
+    )
 
 
 def services_of(request: Request) -> Services:

@@ -25,7 +25,9 @@ class ApiSettings(KafkaSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://tokenflow@127.0.0.1:5433/tokenflow"), description="PostgreSQL database of the outcomes."
     )
-    api_database_connections: int = Field(4, ge=1, le=100, description="Largest number of database connections of the API.")
+    api_database_connections: int = Field(
+        4, ge=1, le=100, description="Most database connections of the API, beside the one that counts for GET /status."
+    )
     api_produce_timeout_seconds: float = Field(
         10, gt=0, le=300, description="How long a POST waits for Kafka's acknowledgement before it answers 503."
     )
