@@ -12,6 +12,9 @@ from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
 from topics.headers import RawHeaders
 
 Columns = tuple[list[object], ...]
+FIRST_MS = -62_135_596_800_000
+LAST_MS = 253_402_300_799_999
+"""The years 1 to 9999: what PostgreSQL stores and every reader's date has a place for."""
 
 
 def in_write_order(settled: Sequence[Settled]) -> list[Settled]:
@@ -34,6 +37,11 @@ def encode_headers(headers: RawHeaders) -> bytes:
     return msgspec.json.encode([[name, value and base64.b64encode(value).decode()] for name, value in headers])
 
 
+def storable_ms(timestamp_ms: int) -> int:
+    """Bring a record's timestamp into years that have a date: on a topic with CreateTime any producer sets any number."""
+    return min(max(timestamp_ms, FIRST_MS), LAST_MS)
+
+
 def _outcome_row(settled: Settled) -> tuple[object, ...]:
     record = settled.record
     name, result, kind, message = _outcome(settled.outcome)
@@ -50,7 +58,7 @@ def _outcome_row(settled: Settled) -> tuple[object, ...]:
         record.topic,
         record.partition,
         record.offset,
-        record.timestamp_ms,
+        storable_ms(record.timestamp_ms),
     )
 
 
@@ -78,7 +86,7 @@ def _dead_letter_row(settled: Settled, dead: DeadLettered) -> tuple[object, ...]
         record.topic,
         record.partition,
         record.offset,
-        record.timestamp_ms,
+        storable_ms(record.timestamp_ms),
     )
 
 

@@ -30,6 +30,19 @@ async def produce_patched(kafka: str, topic: str, records: Sequence[Sent], *, pa
         await producer.stop()
 
 
+async def produce_at(kafka: str, topic: str, values: Sequence[bytes], *, timestamp_ms: int) -> None:
+    """Send values as one batch of partition 0 that claims any time, which the client's own send() does not take."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all")
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        for value in values:
+            assert batch.append(key=None, value=value, timestamp=timestamp_ms) is not None
+        await asyncio.wait_for(await producer.send_batch(batch, topic, partition=0), SEND_SECONDS)
+    finally:
+        await producer.stop()
+
+
 def patched(batch: bytes, patches: Sequence[tuple[bytes, bytes]]) -> bytearray:
     """Replace bytes of a batch that is not compressed, and make its checksum right again."""
     for old, new in patches:

@@ -1,13 +1,14 @@
 """From settled records to columns."""
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.engine.record import DeadLettered, ErrorKind, Settled, Succeeded
-from consumers.store.rows import dead_letter_columns, encode_headers, in_write_order, outcome_columns
+from consumers.store.rows import dead_letter_columns, encode_headers, in_write_order, outcome_columns, storable_ms
 from tests.support.records import make_id, make_record
 
 MOMENT_MS = 1_700_000_000_000
@@ -75,3 +76,11 @@ def test_headers_come_back_as_they_were(headers: list[tuple[str, bytes | None]])
     """Order, repeats, empty and null values included."""
     read = msgspec.json.decode(encode_headers(headers), type=list[tuple[str, str | None]])
     assert [(name, None if text is None else base64.b64decode(text)) for name, text in read] == headers
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_timestamp_that_a_record_can_have_is_a_date(timestamp_ms: int) -> None:
+    """What is a date already stays as it is."""
+    stored = storable_ms(timestamp_ms)
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=stored)
+    assert stored == timestamp_ms or moment.year in {1, 9999}
