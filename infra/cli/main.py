@@ -34,6 +34,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "env": Verb("infra.cli.env:env", "Print the addresses of the running stack for the shell."),
     "kafka": Verb("infra.cli.kafka:kafka", "Run one of Kafka's own tools.", raw=True),
     "topics": Verb("topics.cli:app", "Create, check and describe the Kafka topics."),
+    "lag": Verb("infra.cli.lag:lag", "Show how far the workers are behind; --listen exports it to Prometheus."),
     "dlq": Verb("infra.cli.dlq:app", "Browse the dead letters."),
     "migrate": Verb("infra.cli.migrate:migrate_command", "Bring the database to the schema of this version."),
     "serve": Verb("producer_api.cli:serve", "Run the HTTP API."),
