@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 TOKENFLOW := $(PY) -m infra.cli
-SOURCES := producer_api consumers topics mock_api infra tests bench
+SOURCES := producer_api consumers topics mock_api infra tests bench scripts
 UV_VERSION := 0.13.9
 COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade) pyproject.toml
