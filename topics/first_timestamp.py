@@ -14,9 +14,9 @@ from aiokafka.record.memory_records import MemoryRecords
 _LOG_APPEND_TIME = 1
 
 
-def is_cut_off(fetched: bytes) -> bool:
-    """Tell whether there are bytes, and not one whole batch."""
-    return bool(fetched) and not MemoryRecords(fetched).has_next()
+def has_whole_batch(fetched: bytes) -> bool:
+    """Tell whether there is at least one batch that is not cut off."""
+    return bool(MemoryRecords(fetched).has_next())
 
 
 def first_timestamp(fetched: bytes, offset: int) -> int | None:

@@ -34,7 +34,7 @@ from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 from aiokafka.structs import TopicPartition
 
 from topics.connection import KafkaConnectionError, client_options
-from topics.first_timestamp import first_timestamp, is_cut_off
+from topics.first_timestamp import first_timestamp, has_whole_batch
 from topics.lag import NEVER_COMMITTED, GroupLag, PartitionOffsets, group_lag
 from topics.provision import is_retry_topic
 from topics.settings import KafkaSettings
@@ -218,8 +218,9 @@ async def _timestamps_of(
     found: dict[TopicPartition, int] = {}
     with contextlib.suppress(KafkaError):  # as above
         fetched = await _fetch(client, leader, heads)
-        for at in [at for at, data in fetched.items() if is_cut_off(data)]:
-            # Only the first partition of a request gets a batch that is larger than the limit (KIP-74).
+        for at in [at for at, data in fetched.items() if not has_whole_batch(data)]:
+            # Only the first partition of a request gets a batch that is larger than the limit (KIP-74); one behind it
+            # gets a part of its own, or nothing.
             fetched |= await _fetch(client, leader, {at: heads[at]})
         for at, data in fetched.items():
             timestamp = first_timestamp(data, heads[at])

@@ -4,7 +4,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from tests.support.raw_batches import patched
-from topics.first_timestamp import first_timestamp, is_cut_off
+from topics.first_timestamp import first_timestamp, has_whole_batch
 
 BASE = 100
 RECORDS = 5
@@ -72,4 +72,4 @@ def test_bytes_that_are_none_cut_off_or_spoilt_tell_nothing() -> None:
     whole = batch()
     spoilt = whole[:-3] + b"\x00" + whole[-2:]
     assert [first_timestamp(data, BASE) for data in (b"", whole[:-1], whole[:5], spoilt)] == [None] * 4
-    assert [is_cut_off(data) for data in (b"", whole, whole[:-1], whole + whole[:9])] == [False, False, True, False]
+    assert [has_whole_batch(data) for data in (b"", whole, whole[:-1], whole + whole[:9])] == [False, True, False, True]
