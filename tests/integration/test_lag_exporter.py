@@ -1,7 +1,9 @@
 """The lag exporter as a real process before a real broker that goes away and comes back."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from tests.support.lag import commit_offsets
 from tests.support.lag_exporter import ExporterProcess, running_exporter
 from tests.support.services import make_kafka, running
 from tests.support.waiting import eventually
+from topics.connection import KafkaConnectionError
+from topics.lag_reader import LagReader
 from topics.provision import create_topics
 from topics.settings import KafkaSettings
 
@@ -84,13 +88,18 @@ async def test_the_exporter_tells_what_is_known_and_nothing_else(own_broker: Loc
     await asyncio.to_thread(own_broker.wait_ready)
     await produce(own_broker.bootstrap_servers, [1])
 
+    told: set[float | None] = set()
+
     async def it_is_back() -> None:
-        lag = (await exporter.scrape())["kafka_consumergroup_lag"]
-        assert (lag[GROUP, "0", BASE], lag[GROUP, "1", BASE]) == (2, 5)
+        lag = (await exporter.scrape()).get("kafka_consumergroup_lag", {})
+        told.add(lag.get((GROUP, "0", BASE)))
+        assert lag.get((GROUP, "1", BASE)) == 5
 
     await eventually(it_is_back, timeout_seconds=20, interval_seconds=0.3)
+    assert told - {None} == {2}, "a coordinator that still loads is not taken for one that knows of no commit"
     assert exporter.log.count("cannot be reached") == exporter.log.count("Kafka answers again") == 1, exporter.log
     assert exporter.terminate() == 0, exporter.log
+    await falls_silent(own_broker)
 
 
 async def test_many_scrapes_at_once_are_one_reading(kafka: str, topic_base: str, tmp_path: Path) -> None:
@@ -103,6 +112,41 @@ async def test_many_scrapes_at_once_are_one_reading(kafka: str, topic_base: str,
         readings = (await exporter.scrape())["tokens_lag_readings_total"]
         assert 1 <= sum(readings.values()) <= seconds + 2
         assert readings["failed",] == 0
+
+
+async def falls_silent(broker: LocalKafka) -> None:
+    """A broker that is frozen costs a reading its deadline and no more; the next one after it is whole."""
+    settings = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap_servers, tokens_topic=BASE, kafka_group_id=GROUP)
+    reader = LagReader(settings, timeout_seconds=1.0)
+    try:
+        assert (await reader.read()).lag == 7
+        broker.process.signal(signal.SIGSTOP)
+        try:
+            # The signal goes by way of the guard. The first failure has a connection, the second has none.
+            await eventually(partial(_fails, reader), timeout_seconds=10)
+            async with asyncio.timeout(3):
+                await _fails(reader)
+        finally:
+            broker.process.signal(signal.SIGCONT)
+        await eventually(partial(_whole, reader), timeout_seconds=15)
+    finally:
+        await reader.close()
+
+
+async def _fails(reader: LagReader) -> None:
+    failed = False
+    try:
+        await reader.read()
+    except KafkaConnectionError:
+        failed = True
+    assert failed
+
+
+async def _whole(reader: LagReader) -> None:
+    try:
+        assert (await reader.read()).lag == 7
+    except KafkaConnectionError as error:
+        raise AssertionError from error
 
 
 async def _broker_is_missed(exporter: ExporterProcess) -> None:
