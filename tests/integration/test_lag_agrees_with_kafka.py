@@ -81,7 +81,6 @@ async def test_a_group_that_does_not_exist_has_the_whole_topic_before_it(kafka: 
     assert (reading.members, reading.lag, reading.is_complete) == (0, 60, True)
     assert [each.lag for each in reading.partitions] == [10, 20, 30]
     assert all(each.never_committed and each.committed_offset is None for each in reading.partitions)
-    assert "GroupIdNotFound" in (await ask_kafkas_tool(kafka, topic)).text
 
 
 async def test_without_members_both_agree_and_only_what_was_committed_is_a_commit(
@@ -130,23 +129,20 @@ async def test_before_the_first_commit_and_during_a_rebalance_both_agree(kafka: 
 
 async def test_deleted_records_are_behind_nobody(kafka: str, topic: str, reader: LagReader) -> None:
     """Below the commit nothing changes. Above it Kafka's tool goes on counting what is gone; the log's start is true."""
-    at = TopicPartition(topic, 2)
-    await commit_offsets(kafka, topic, {at: 10})
+    below, above = TopicPartition(topic, 1), TopicPartition(topic, 2)
+    await commit_offsets(kafka, topic, {below: 10, above: 10})
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:
-        await admin.delete_records({at: RecordsToDelete(before_offset=7)})
-        reading, told = await reader.read(), await ask_kafkas_tool(kafka, topic)
-        assert by_partition(reading)[at].start_offset == 7
-        assert told.rows[at] == as_tool_rows(reading)[at]
-        assert told.rows[at].lag == 20
-
-        await admin.delete_records({at: RecordsToDelete(before_offset=25)})
-        ours, told = by_partition(await reader.read())[at], await ask_kafkas_tool(kafka, topic)
-        assert (ours.committed_offset, ours.start_offset, ours.lag) == (10, 25, 5)
-        assert (told.rows[at].committed, told.rows[at].lag) == (10, 20)
+        await admin.delete_records({below: RecordsToDelete(before_offset=7), above: RecordsToDelete(before_offset=25)})
     finally:
         await admin.close()
+    reading, told = await reader.read(), (await ask_kafkas_tool(kafka, topic)).rows
+    ours = by_partition(reading)
+    assert (ours[below].start_offset, ours[below].lag) == (7, 10)
+    assert told[below] == as_tool_rows(reading)[below]
+    assert (ours[above].committed_offset, ours[above].start_offset, ours[above].lag) == (10, 25, 5)
+    assert (told[above].committed, told[above].lag) == (10, 20)
 
 
 async def test_partitions_that_are_added_and_topics_that_come_or_go_are_seen_at_once(
@@ -183,7 +179,7 @@ async def test_while_a_worker_runs_the_tool_lies_between_two_of_our_readings(sys
         kafka_bootstrap_servers=system.kafka, tokens_topic=system.topic, kafka_group_id=system.topic, tokens_partitions=6
     )
     system.mock.behave(latency_min_seconds=0.3, latency_max_seconds=0.6)
-    await system.produce(f"t{number}".encode() for number in range(4_000))
+    await system.produce(f"t{number}".encode() for number in range(2_000))
     worker, reader = system.start_worker(), LagReader(settings, timeout_seconds=20)
     try:
         await worker.ready()
@@ -197,7 +193,7 @@ async def test_while_a_worker_runs_the_tool_lies_between_two_of_our_readings(sys
         for at, row in told.items():
             assert (before[at].committed_offset or 0) <= (row.committed or 0) <= (after[at].committed_offset or 0)
             assert row.end == before[at].end_offset == after[at].end_offset
-        await system.wait_for(4_000)
+        await system.wait_for(2_000)
         await system.drained()
         await worker.terminate()
         reading = await reader.read()

@@ -2,11 +2,18 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from tests.support.lag import commit_offsets, run_tokenflow
+from tests.support.processes import ROOT
 from tests.support.services import free_ports
+from tests.support.waiting import eventually
 from topics.provision import create_topics
 from topics.settings import KafkaSettings
 
@@ -52,3 +59,46 @@ async def test_what_is_wrong_is_one_sentence_and_an_exit_code(kafka: str, topic_
         assert words in done.stderr
     twofold = await asyncio.to_thread(run_tokenflow, "lag", "--listen", "--json", **here)
     assert (twofold.returncode, "leave --json" in twofold.stderr) == (2, True), twofold.stderr
+
+
+def start_watch(printed: Path, **settings: str) -> "subprocess.Popen[bytes]":
+    """Watch with ten readings a second, into a file."""
+    with printed.open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "infra.cli", "lag", "--json", "--watch", "0.1"],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+            stdout=out,
+            stderr=out,
+        )
+
+
+async def test_watching_goes_on_until_ctrl_c(kafka: str, topic_base: str, tmp_path: Path) -> None:
+    """A reading a line as JSON, each taken anew; Ctrl-C ends it without a traceback."""
+    settings = KafkaSettings(kafka_bootstrap_servers=kafka, tokens_topic=topic_base, tokens_partitions=2)
+    await create_topics(settings)
+    printed = tmp_path / "printed.txt"
+    watching = start_watch(printed, KAFKA_BOOTSTRAP_SERVERS=kafka, TOKENS_TOPIC=topic_base)
+    try:
+
+        def lags() -> set[int]:
+            whole_lines = printed.read_text().rpartition("\n")[0].splitlines()
+            return {json.loads(line)["lag"] for line in whole_lines}
+
+        def shows_nothing_waiting() -> None:
+            assert lags() == {0}
+
+        def shows_the_record() -> None:
+            assert lags() == {0, 1}
+
+        await eventually(shows_nothing_waiting, timeout_seconds=20)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka)
+        await producer.start()
+        await producer.send_and_wait(topic_base, b"1")
+        await producer.stop()
+        await eventually(shows_the_record, timeout_seconds=20)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130
+        assert lags() == {0, 1}
+    finally:
+        watching.kill()
+        watching.wait(20)

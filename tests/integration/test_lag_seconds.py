@@ -14,7 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from tests.support.lag import by_partition, commit_offsets, timestamp_at
 from tests.support.raw_batches import produce_patched
 from tests.support.waiting import eventually
-from topics.lag_reader import FETCH_BYTES, LagReader
+from topics.lag_reader import LagReader
+from topics.lag_requests import FETCH_BYTES
 from topics.settings import KafkaSettings
 
 NOW_SECONDS = 1_700_000_000.0
