@@ -91,9 +91,15 @@ def listen(settings: ApiSettings) -> socket.socket:
     """
     host, port = settings.bind_address.strip("[]"), settings.api_port
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG)
+        listening = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
+        )
     except OSError as error:
         raise SettingsError(
             f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({os.strerror(error.errno or 0)}): "
             "set another API_PORT, or stop what uses it."
         ) from error
+    # Inherited by what is accepted. uvloop sets it itself; asyncio's own loop does not for such a socket (its proto is 0),
+    # and an answer, written as head and body, then waits 40 ms for a delayed ACK.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening

@@ -5,7 +5,7 @@ import json
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 CONNECT_SECONDS: Final = 5.0
@@ -86,8 +86,7 @@ class _Exchange(asyncio.Protocol):
         self._waiting: asyncio.Future[Answer] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP has no other
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # TCP has no other; uvloop's is registered as none
 
     def send(self, request: bytes) -> asyncio.Future[Answer]:
         """Send a request; the future is its answer."""

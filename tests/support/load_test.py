@@ -1,4 +1,4 @@
-"""`scripts/load_test.py` as a process, in a Python that has nothing but the standard library."""
+"""`scripts/load_test.py` as a process, in a Python with nothing but the standard library, or in the checkout's own."""
 
 import asyncio
 import re
@@ -32,14 +32,12 @@ class LoadTest:
 
 
 @asynccontextmanager
-async def load_test(*options: str) -> AsyncIterator[LoadTest]:
-    """Run it with these options; killed when the block ends before it does. -S: no installed package is seen."""
+async def load_test(*options: str, bare: bool = True) -> AsyncIterator[LoadTest]:
+    """Run it with these options; killed when the block ends before it does. `bare`: no installed package is seen."""
+    script = str(ROOT / "scripts" / "load_test.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-I",
-        "-S",
-        str(ROOT / "scripts" / "load_test.py"),
-        "--no-venv",
+        *(("-I", "-S", script, "--no-venv") if bare else (script,)),
         *options,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
