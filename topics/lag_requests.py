@@ -31,6 +31,8 @@ from topics.first_timestamp import first_timestamp, has_whole_batch
 
 COORDINATOR_SECONDS: Final = 1.5
 """How long a reading waits for a coordinator that moves or loads; after that the commits are unknown this time."""
+LEADER_SECONDS: Final = 1.5
+"""How long it waits for the leader of some partitions, connecting included; after that these are unknown this time."""
 RETRY_SECONDS: Final = 0.1
 FETCH_BYTES: Final = 65_536
 """Read of each partition to find one timestamp; a larger batch is read again by itself, whole."""
@@ -99,8 +101,10 @@ async def _offsets(
 ) -> dict[TopicPartition, int]:
     request = OffsetRequest(_CONSUMER, _READ_UNCOMMITTED, _by_topic((at, (at.partition, kind)) for at in partitions))
     found: dict[TopicPartition, int] = {}
-    with contextlib.suppress(KafkaError):  # this leader is away or no leader any more: its partitions are unknown
-        answer = await client.send(leader, request)
+    # This leader is away, silent, or no leader any more: its partitions are unknown.
+    with contextlib.suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(LEADER_SECONDS):
+            answer = await client.send(leader, request)
         for topic, answered in answer.topics:
             for number, code, *_timestamp, offset in answered:
                 if not code and isinstance(offset, int) and offset >= 0:
