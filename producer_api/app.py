@@ -65,6 +65,7 @@ def _lifespan(services: Services, give_up: Callable[[], None]) -> Callable[[Fast
                 task.cancel()
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
             await services.totals.stop()
+            await services.queue.stop()
             await services.producer.stop()
             await services.reader.stop()
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
+from producer_api.lag import QueueLag
 from producer_api.metrics import Metrics
 from producer_api.outcomes import OutcomeReader
 from producer_api.producer import TokenProducer
@@ -24,6 +25,7 @@ class Services:
     reader: OutcomeReader
     watcher: OutcomeWatcher
     totals: OutcomeTotals
+    queue: QueueLag
     pattern: re.Pattern[str] | None
     started_at: datetime
 
@@ -46,6 +48,7 @@ def make_services(settings: ApiSettings) -> Services:
         reader=reader,
         watcher=watcher,
         totals=OutcomeTotals(settings),
+        queue=QueueLag(settings),
         pattern=pattern,
         started_at=datetime.now(UTC),
     )

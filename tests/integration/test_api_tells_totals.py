@@ -48,6 +48,8 @@ async def test_the_age_is_told_and_many_who_ask_share_a_count(api: httpx.AsyncCl
     moments = [datetime.fromisoformat(each["time"]).timestamp() - each["age_seconds"] for each in documents]
     assert max(moments) - min(moments) < 0.1
     assert {document["accepted"]["records"] for document in documents} == {0}
+    assert {document["lag"] for document in documents} == {None}, "there is no Kafka"
+    assert all("KAFKA_BOOTSTRAP_SERVERS" in document["lag_unknown_because"] for document in documents)
     await store_outcome(database, new_record_id(), "t", "succeeded", result="1")
     again = (await api.get("/status")).json()
     assert again["outcomes"] == _totals(succeeded=1 if again["age_seconds"] < 0.05 else 0), "younger than it says"

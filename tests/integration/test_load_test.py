@@ -34,7 +34,12 @@ async def test_the_figures_are_those_of_the_database_and_the_mock(system: System
     """2,000 requests, an eighth of them repeats, some calls failing: every number has its witness."""
     system.mock.behave(latency_min_seconds=0.05, latency_max_seconds=0.2, error_ratio=0.05)
     worker = system.start_worker()
-    settings = api_settings(kafka_bootstrap_servers=system.kafka, tokens_topic=system.topic, database_url=system.database)
+    settings = api_settings(
+        kafka_bootstrap_servers=system.kafka,
+        kafka_group_id=system.topic,
+        tokens_topic=system.topic,
+        database_url=system.database,
+    )
     async with serving(settings) as api:
         await asyncio.gather(worker.ready(), until_ready(api))
         before = await api.post("/tokens", json={"token": "not of the run"})
@@ -42,6 +47,7 @@ async def test_the_figures_are_those_of_the_database_and_the_mock(system: System
         async with load_test("--url", str(api.base_url), *options) as run:
             assert await run.ended() == 0, run.output
         assert await metric(api, 'tokens_ingested_total{source="http"}') == 2_001
+        await eventually(lambda: _tells_lag(api, tokens=0, seconds=0.0, members=1), timeout_seconds=15)
 
     assert before.status_code == 202
     assert "asyncio" in run.output, "nothing but the standard library"
@@ -125,6 +131,22 @@ async def test_a_refused_token_is_an_error_with_its_reason(kafka: str, topic_bas
     assert run.number(r"^error +([\d,]+) tokens: 422 malformed: ") == 2
 
 
+async def test_the_queue_is_told_while_nobody_works(kafka: str, topic_base: str, database: str) -> None:
+    """What was accepted and not called yet is the lag, as old as its oldest record; retry topics apart."""
+    settings = api_settings(
+        kafka_bootstrap_servers=kafka, kafka_group_id=topic_base, tokens_topic=topic_base, database_url=database
+    )
+    await create_topics(settings)
+    async with serving(settings) as api:
+        await until_ready(api)
+        async with load_test("--url", str(api.base_url), "--requests", "100") as run:
+            assert await run.ended() == 0, run.output
+        await eventually(lambda: _tells_lag(api, tokens=100, retry=0, members=0), timeout_seconds=10)
+        lag = (await api.get("/status")).json()["lag"]
+        assert 0 < lag["seconds"] < 30
+        assert 0 <= lag["age_seconds"] < 2
+
+
 async def test_nobody_there_is_told_at_once() -> None:
     """Exit code 2 and what to do, not a million errors."""
     (port,) = free_ports(1)
@@ -147,3 +169,9 @@ def test_beside_a_venv_it_goes_on_in_that() -> None:
 async def _counted(api: httpx.AsyncClient, status: str, count: int) -> None:
     name = f'tokens_http_request_duration_seconds_count{{method="POST",route="/tokens",status="{status}"}}'
     assert await metric(api, name) >= count
+
+
+async def _tells_lag(api: httpx.AsyncClient, **expected: float) -> None:
+    document = (await api.get("/status")).json()
+    assert document["lag"] is not None, document["lag_unknown_because"]
+    assert {name: document["lag"][name] for name in expected} == expected
