@@ -57,12 +57,12 @@ async def group_state(client: AIOKafkaClient, group: str) -> tuple[Committed | N
             while True:
                 with contextlib.suppress(*_COORDINATOR_AWAY):
                     coordinator = await client.coordinator_lookup(0, group)
-                    return await _committed(client, coordinator, group), await _members(client, coordinator, group)
+                    return await committed_offsets(client, coordinator, group), await _members(client, coordinator, group)
                 await asyncio.sleep(RETRY_SECONDS)
     return None, None
 
 
-async def _committed(client: AIOKafkaClient, coordinator: int, group: str) -> Committed:
+async def committed_offsets(client: AIOKafkaClient, coordinator: int, group: str) -> Committed:
     """Read every committed offset of the group; a partition that is absent was never committed."""
     answer = await client.send(coordinator, OffsetFetchRequest(group, None))
     _raise_for(answer.error_code)

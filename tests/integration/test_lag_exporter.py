@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NotCoordinatorForGroupError
 
 from infra.lag.metrics import CATALOGUE
 from infra.local.kafka import LocalKafka
@@ -17,6 +19,7 @@ from tests.support.services import make_kafka, running
 from tests.support.waiting import eventually
 from topics.connection import KafkaConnectionError
 from topics.lag_reader import LagReader
+from topics.lag_requests import committed_offsets
 from topics.provision import create_topics
 from topics.settings import KafkaSettings
 
@@ -35,6 +38,7 @@ def own_broker(tmp_path: Path) -> Iterator[LocalKafka]:
 async def exporter(own_broker: LocalKafka, tmp_path: Path) -> AsyncIterator[ExporterProcess]:
     """Two partitions each; `queue` has 5 records in partition 0, 3 of them committed, and 4 in partition 1, none."""
     settings = KafkaSettings(kafka_bootstrap_servers=own_broker.bootstrap_servers, tokens_topic=BASE, tokens_partitions=2)
+    await asked_too_early(own_broker)
     await create_topics(settings)
     await produce(own_broker.bootstrap_servers, [0] * 5 + [1] * 4)
     await commit_offsets(own_broker.bootstrap_servers, GROUP, {TopicPartition(BASE, 0): 3})
@@ -43,6 +47,17 @@ async def exporter(own_broker: LocalKafka, tmp_path: Path) -> AsyncIterator[Expo
     ) as exporter:
         await exporter.live()
         yield exporter
+
+
+async def asked_too_early(broker: LocalKafka) -> None:
+    """A broker that has no coordinator yet does not know of commits, which is another answer than that there are none."""
+    client = AIOKafkaClient(bootstrap_servers=broker.bootstrap_servers)
+    await client.bootstrap()
+    try:
+        with pytest.raises(NotCoordinatorForGroupError):
+            await committed_offsets(client, client.get_random_node(), GROUP)
+    finally:
+        await client.close()
 
 
 async def produce(kafka: str, partitions: list[int]) -> None:
