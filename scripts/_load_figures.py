@@ -110,7 +110,7 @@ def summary(tally: Tally, *, requests: int, seconds: float, cpu_seconds: float) 
     if ordered:
         shown = "  ".join(f"p{percent} {_milliseconds(percentile(ordered, percent))}" for percent in PERCENTILES)
         lines.append(f"latency    {shown}  max {_milliseconds(ordered[-1])}")
-    lines += [f"waited     {count:,} times told to wait, then sent again: {reason}" for reason, count in _most(tally.waits)]
+    lines += [f"waited     {count:,} times told to wait: {reason}" for reason, count in _most(tally.waits)]
     if tally.uncertain:
         lines.append(f"           of these, {len(tally.uncertain):,} were unacknowledged: they may be delivered as well")
     lines += [f"error      {count:,} tokens: {reason}" for reason, count in _most(tally.errors)] or ["errors     none"]
@@ -126,9 +126,9 @@ def stored_lines(stored: Stored, tally: Tally) -> list[str]:
     """Return the lines about the outcomes."""
     kinds = ", ".join(f"{outcome} {count:,}" for outcome, count in sorted(stored.outcomes.items())) or "none"
     rate = stored.settled / stored.seconds if stored.seconds > 0 else 0.0
-    last = "the last after" if stored.settled >= tally.accepted else "so far, after"
+    last = ", the last after" if stored.settled >= tally.accepted else " so far, after"
     lines = [
-        f"stored     {stored.settled:,} of {tally.accepted:,}, {last} {stored.seconds:.1f} s: {rate:,.0f} tokens/s",
+        f"stored     {stored.settled:,} of {tally.accepted:,}{last} {stored.seconds:.1f} s: {rate:,.0f} tokens/s",
         f"outcomes   {kinds}",
     ]
     if stored.late:

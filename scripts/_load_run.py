@@ -76,7 +76,7 @@ class Sending:
             except NoAnswerError as error:
                 # Not sent again: it may have been accepted, and its record id is not known.
                 self.tally.unanswered += 1
-                self.tally.errors[str(error)] += 1
+                self.tally.errors[f"{error}; it may be accepted all the same"] += 1
                 return
             else:
                 if answer.status == 202:  # noqa: PLR2004 - Accepted

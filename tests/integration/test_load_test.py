@@ -89,7 +89,7 @@ async def test_a_broker_that_falls_silent_costs_no_accepted_token(
                     own_broker.process.signal(signal.SIGCONT)
                 assert await run.ended(timeout_seconds=60) == 0, run.output
         assert run.number(r"^accepted +([\d,]+) of 800") == 800
-        waited = run.number(r"^waited +([\d,]+) times told to wait, then sent again: 503 not-acknowledged")
+        waited = run.number(r"^waited +([\d,]+) times told to wait: 503 not-acknowledged")
         assert waited >= 4
         records = Counter(record.value for record in await read_topic(system.kafka, system.topic))
         assert len(records) == 800
@@ -145,6 +145,30 @@ async def test_the_queue_is_told_while_nobody_works(kafka: str, topic_base: str,
         lag = (await api.get("/status")).json()["lag"]
         assert 0 < lag["seconds"] < 30
         assert 0 <= lag["age_seconds"] < 2
+
+
+async def test_what_stays_away_ends_the_run(database: str) -> None:
+    """Kafka away for longer than the patience: one token a connection is given up, the others are not tried in vain."""
+    (port,) = free_ports(1)
+    async with serving(api_settings(kafka_bootstrap_servers=f"127.0.0.1:{port}", database_url=database)) as api:
+        options = ("--requests", "1_000_000", "--concurrency", "2", "--patience", "1")
+        async with load_test("--url", str(api.base_url), *options) as run:
+            assert await run.ended() == 1, run.output
+    assert run.number(r"^waited +([\d,]+) times told to wait: 503 kafka-unavailable") == 2
+    assert run.number(r"^error +([\d,]+) tokens: given up after 1 s: 503 kafka-unavailable") == 2
+    assert run.number(r"^unsent +([\d,]+)") == 999_998
+
+
+async def test_what_cannot_be_waited_for_is_not_begun() -> None:
+    """--wait without a database: nothing is sent, and the problem is told."""
+    kafka, postgres = free_ports(2)
+    settings = api_settings(
+        kafka_bootstrap_servers=f"127.0.0.1:{kafka}", database_url=f"postgresql://nobody@127.0.0.1:{postgres}/none"
+    )
+    async with serving(settings) as api, load_test("--url", str(api.base_url), "--wait") as run:
+        assert await run.ended() == 2, run.output
+    assert "503 database-unavailable" in run.output
+    assert "accepted" not in run.output
 
 
 async def test_nobody_there_is_told_at_once() -> None:

@@ -92,7 +92,7 @@ def test_a_summary_tells_every_number() -> None:
     assert summary(tally, requests=10, seconds=1.5, cpu_seconds=1.4) == [
         "accepted   3 of 10 in 1.5 s: 2 requests/s",
         "latency    p50 2.0 ms  p95 250 ms  p99 250 ms  max 250 ms",
-        "waited     3 times told to wait, then sent again: 503 kafka-unavailable",
+        "waited     3 times told to wait: 503 kafka-unavailable",
         "           of these, 1 were unacknowledged: they may be delivered as well",
         "error      2 tokens: 422 malformed",
         "unsent     5 tokens",
@@ -111,4 +111,4 @@ def test_stored_lines_say_whether_it_was_the_last() -> None:
     lines = stored_lines(Stored({"succeeded": 4, "dead_lettered": 1}, 2.0, late=1), tally)
     assert lines[:2] == ["stored     4 of 4, the last after 2.0 s: 2 tokens/s", "outcomes   dead_lettered 1, succeeded 4"]
     assert "1 of them are of records that arrived although" in lines[2]
-    assert stored_lines(Stored({"succeeded": 3}, 2.0), tally)[0] == "stored     3 of 4, so far, after 2.0 s: 2 tokens/s"
+    assert stored_lines(Stored({"succeeded": 3}, 2.0), tally)[0] == "stored     3 of 4 so far, after 2.0 s: 2 tokens/s"
