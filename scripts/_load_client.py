@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import ssl
 from dataclasses import dataclass
@@ -172,5 +173,6 @@ class Client:
         except TimeoutError as error:
             raise UnreachableError(f"no connection within {CONNECT_SECONDS:g} s") from error
         except OSError as error:
-            raise UnreachableError(error.strerror or str(error)) from error
+            number = error.errno or 0  # of a name that is not found it is negative, and no number of the system's
+            raise UnreachableError(os.strerror(number) if number > 0 else str(error)) from error
         return self._exchange

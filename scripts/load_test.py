@@ -22,6 +22,9 @@ from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
 
+if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts it may have an older one
+    sys.exit("scripts/load_test.py needs Python 3.11 or newer.")
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a script's own folder is on the path, the checkout is not
 
