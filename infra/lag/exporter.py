@@ -13,11 +13,10 @@ from time import monotonic
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import REGISTRY
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from infra.errors import ExpectedError
-from infra.lag.metrics import LAG, READINGS
+from infra.lag.metrics import LAG, READINGS, REGISTRY
 from infra.lag.settings import LagSettings
 from topics.connection import KafkaConnectionError
 from topics.lag import GroupLag

@@ -6,16 +6,22 @@ no current offset. While nothing can be read every `kafka_` series is gone, and 
 
 from collections.abc import Iterable
 
-from prometheus_client import REGISTRY, Counter
+from prometheus_client import CollectorRegistry, Counter, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from topics.lag import GroupLag, PartitionLag
 
+REGISTRY = CollectorRegistry()
+"""This process's own: another process's catalogue may be imported beside it, by a test or by what documents them all."""
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
 READINGS = Counter(
     "tokens_lag_readings",
     "Readings of the lag by what came of them: complete, partial (something was unknown) or failed (Kafka did not answer).",
     ["result"],
+    registry=REGISTRY,
 )
 for _result in ("complete", "partial", "failed"):
     READINGS.labels(_result)

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from consumers import metrics as worker_metrics
+from infra.lag import metrics as lag_metrics
 from producer_api.metrics import Metrics as ApiMetrics
 
 DEFAULT_PREFIXES: Final = ("python_", "process_")
@@ -21,15 +22,15 @@ HEAD: Final = """\
 # Metrics
 
 Made by `python -m infra.lint.metrics_table`. Each process answers `GET /metrics`: the API on API_PORT, worker n on
-WORKER_PORT plus n. What is unknown has no series: never 0, -1 or NaN. The `python_` and `process_` metrics of the client
-library are there as well.
+WORKER_PORT plus n, the lag exporter (`tokenflow lag --listen`) on LAG_EXPORTER_PORT. What is unknown has no series: never 0,
+-1 or NaN. The `python_` and `process_` metrics of the client library are there as well.
 """
 Row = tuple[str, str, str, str]
 
 
 def document() -> str:
     """Write docs/metrics.md."""
-    processes = {"Workers": REGISTRY, "API": ApiMetrics().registry}
+    processes = {"Workers": REGISTRY, "API": ApiMetrics().registry, "Lag exporter": lag_metrics.REGISTRY}
     parts = [HEAD]
     for process, registry in processes.items():
         parts += [f"## {process}\n", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
@@ -49,7 +50,7 @@ def _rows(collector: object) -> Iterable[Row]:
     if isinstance(collector, MetricWrapperBase):
         name, kind, labels = collector._name, collector._type, collector._labelnames  # noqa: SLF001 - see above
         yield _row(name, str(kind), labels, collector._documentation)  # noqa: SLF001
-    elif isinstance(collector, worker_metrics.EngineCollector):
+    elif isinstance(collector, worker_metrics.EngineCollector | lag_metrics.LagCollector):
         for family in collector.describe():
             labels = getattr(family, "_labelnames", ())
             yield _row(family.name, family.type, labels, family.documentation)
