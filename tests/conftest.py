@@ -1,6 +1,7 @@
 """Fixtures that every tier may ask for; the work is done in tests/support."""
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -23,8 +24,12 @@ KEPT_PREFIXES = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep Hypothesis' examples beside the project: tests run in a folder of their own."""
+    """Keep Hypothesis' examples beside the project (tests run in a folder of their own), and Ctrl-C as it is.
+
+    A run that was started in the background of a shell has SIGINT ignored, and so would every process that it starts.
+    """
     set_hypothesis_home_dir(config.rootpath / ".hypothesis")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
