@@ -113,7 +113,7 @@ class Check:
                 self._put(Settled(record, DeadLettered(ErrorKind.MALFORMED, clean_message(record.complaint))))
             case Verdict.CALL:
                 self._state.ready.append(record)
-        return []
+        return self._state.readmit(self._state.claims.confirm(record))
 
     def _reidentify(self, record: Record) -> list[Record]:
         """Go on under the derived id: the stored row belongs to another token. Its copies find out for themselves."""

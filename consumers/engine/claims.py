@@ -3,7 +3,9 @@
 A crash between a produce and its commit leaves two copies of a record with one id. An id is claimed from its check until its
 row is committed (unsaved answers in the sink included). A copy that is not newer follows the claimed record: it settles when
 that one does, not before, since until then nothing about it is durable. A newer copy waits and is checked again. Another
-token under the same id is another record, which gets the id derived from its coordinates. Mutated on the event loop by the
+token under the same id is another record, which gets the id derived from its coordinates; but who the id belongs to is known
+only once the claimed record was checked against its stored row, so until then the rival waits: else a record that is stored
+would be called again because another token came a moment before it. Mutated on the event loop by the
 check (claim, release), the sink and the handover (release).
 """
 
@@ -20,8 +22,8 @@ class Claim(Enum):
 
     GRANTED = auto()  # go on with the check
     FOLLOWS = auto()  # settles together with the claimed record
-    WAITS = auto()  # is checked again when the claimed record is settled
-    CONFLICTS = auto()  # another token under this id: take the derived id and claim again
+    WAITS = auto()  # is checked again when the claimed record is settled, or has turned out to own the id or not
+    CONFLICTS = auto()  # the id belongs to another token: take the derived id and claim again
 
 
 @dataclass(slots=True)
@@ -29,6 +31,8 @@ class _Held:
     record: Record
     followers: list[Record] = field(default_factory=list)
     waiters: list[Record] = field(default_factory=list)
+    rivals: list[Record] = field(default_factory=list)
+    confirmed: bool = False
 
 
 @dataclass(slots=True)
@@ -59,7 +63,10 @@ class Claims:
             self._held[record.record_id] = _Held(record)
             return Claim.GRANTED
         if None not in (record.token, held.record.token) and record.token != held.record.token:
-            return Claim.CONFLICTS
+            if held.confirmed:
+                return Claim.CONFLICTS
+            held.rivals.append(record)
+            return Claim.WAITS
         if record.version <= held.record.version:
             held.followers.append(record)
             return Claim.FOLLOWS
@@ -72,7 +79,16 @@ class Claims:
         if held is None or held.record is not record:
             return _NOTHING
         del self._held[record.record_id]
-        return Released(held.followers, held.waiters)
+        return Released(held.followers, held.waiters + held.rivals)
+
+    def confirm(self, record: Record) -> list[Record]:
+        """Note that no stored row gives the claimed id to another token; return the rivals, to be checked again."""
+        held = self._held.get(record.record_id)
+        if held is None or held.record is not record:
+            return []
+        held.confirmed = True
+        rivals, held.rivals = held.rivals, []
+        return rivals
 
     def move(self, record: Record, record_id: UUID) -> bool:
         """Go on holding a claim, and what hangs on it, under another id; False (nothing changed) if that one is taken."""

@@ -23,8 +23,28 @@ def test_the_first_comer_has_the_id() -> None:
     assert claims.claim(make_record(1, attempt=1)) is Claim.FOLLOWS
     assert claims.claim(make_record(1, attempt=3)) is Claim.WAITS
     assert claims.claim(make_record(1, attempt=1, redrive_count=1)) is Claim.WAITS
-    assert claims.claim(make_record(1, token="other")) is Claim.CONFLICTS
     assert len(claims) == 1
+
+
+def test_another_token_waits_until_it_is_known_whose_the_id_is() -> None:
+    """Before the check of the claimed record nobody knows; after it, the other token's record goes its own way."""
+    claims = Claims()
+    first, rival = make_record(1), make_record(1, token="other")
+    claims.claim(first)
+    assert claims.claim(rival) is Claim.WAITS
+    assert claims.confirm(first) == [rival]
+    assert claims.claim(rival) is Claim.CONFLICTS
+    assert claims.confirm(first) == []
+
+
+def test_a_rival_is_handed_back_where_the_id_turns_out_to_be_another_token_s() -> None:
+    """The release of a claim that was never confirmed lets the rival claim."""
+    claims = Claims()
+    first, rival = make_record(1), make_record(1, token="other")
+    claims.claim(first)
+    claims.claim(rival)
+    assert claims.release(first).waiters == [rival]
+    assert claims.claim(rival) is Claim.GRANTED
 
 
 def test_a_malformed_record_conflicts_with_nothing() -> None:

@@ -137,6 +137,18 @@ async def test_another_token_under_a_stored_id_gets_the_id_of_its_coordinates() 
         world.sound()
 
 
+async def test_a_stored_record_is_not_called_again_because_another_token_came_with_its_id() -> None:
+    """The stranger is polled a moment earlier, in the same batch; who owns the id is in the row, not in the order."""
+    async with running_world() as world:
+        world.store.rows[ID] = StoredOutcome(StoredRow(ID, "a", "succeeded", 1, 0), Succeeded("null"))
+        for token in ("stranger", "a", "a", "stranger"):
+            world.source.append(token, record_id=ID)
+        await world.until(rows=3, unsettled=0)
+        assert world.provider.calls == ["stranger", "stranger"]
+        assert await world.committed() == {P0: 4}
+        world.sound()
+
+
 async def test_a_derived_id_that_another_token_holds_stops_nothing() -> None:
     """Somebody sends the id that another record derives from its coordinates: each token has its own row all the same."""
     async with running_world() as world:
