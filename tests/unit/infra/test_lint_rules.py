@@ -65,7 +65,7 @@ GOOD: list[tuple[str, str]] = [
     ("consumers/sql/upsert_dead_letters.sql", "-- Idempotent by record_id.\nSELECT 1;\n"),
     ("infra/postgres/migrations/0012_jobs.sql", "-- Jobs.\nSELECT 1;\n"),
     ("infra/python/dev.lock", "aiohttp==3.14.5 --hash=sha256:abc\n"),
-    ("docs/x.md", "http://host/home/x and src/work/x and ~/home/x\n"),
+    ("docs/x.md", "http://host/home/x and src/root/x and ~/home/x\n"),
 ]
 
 
