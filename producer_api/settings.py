@@ -1,13 +1,11 @@
 """Settings of the HTTP API: Kafka's (topics.settings) and its own. Built once, in its entry point."""
 
 import ipaddress
-import re
 from typing import Self
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
-from topics.settings import KafkaSettings
+from topics.settings import LOCAL_DATABASE_URL, DatabaseUrl, KafkaSettings
 
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
@@ -22,9 +20,7 @@ class ApiSettings(KafkaSettings):
     api_allow_anonymous: bool = Field(
         default=False, description="Allow an address other than loopback although no API key is asked for."
     )
-    database_url: SecretStr = Field(
-        SecretStr("postgresql://tokenflow@127.0.0.1:5433/tokenflow"), description="PostgreSQL database of the outcomes."
-    )
+    database_url: DatabaseUrl = Field(LOCAL_DATABASE_URL, description="PostgreSQL database of the outcomes.")
     api_database_connections: int = Field(
         4, ge=1, le=100, description="Most database connections of the API, beside the one that counts for GET /status."
     )
@@ -52,13 +48,6 @@ class ApiSettings(KafkaSettings):
             raise ValueError(msg)
         return self
 
-    @model_validator(mode="after")
-    def _names_a_database(self) -> Self:
-        if not _is_database_url(self.database_url.get_secret_value()):
-            msg = "DATABASE_URL is none: use postgresql://user:password@host:port/database."
-            raise ValueError(msg)
-        return self
-
 
 def is_loopback(address: str) -> bool:
     """Say whether only this machine can reach `address`."""
@@ -66,15 +55,5 @@ def is_loopback(address: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_database_url(text: str) -> bool:
-    """Say whether asyncpg takes it for a URL (several hosts by commas are allowed); who answers there is found out later."""
-    scheme, _, rest = text.partition("://")
-    hosts = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")
-    try:
-        return scheme in {"postgresql", "postgres"} and all(urlsplit(f"//{host}").port != 0 for host in hosts)
     except ValueError:
         return False

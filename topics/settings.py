@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from topics.addresses import is_broker_list, is_database_url
 from topics.catalogue import retry_topic_name
 
 MINUTES_PER_DAY = 1440
@@ -44,8 +45,26 @@ def _can_name_a_topic(name: str) -> str:
     return name
 
 
+def _names_brokers(servers: str) -> str:
+    if not is_broker_list(servers):
+        msg = "this names no brokers: use host:port,host:port, without a scheme"
+        raise ValueError(msg)
+    return servers
+
+
+def _names_a_database(url: SecretStr) -> SecretStr:
+    if not is_database_url(url.get_secret_value()):
+        msg = "this is none: use postgresql://user:password@host:port/database"
+        raise ValueError(msg)
+    return url
+
+
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_absent)]
+BrokerList = Annotated[str, AfterValidator(_names_brokers)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_names_a_database)]
+LOCAL_DATABASE_URL = SecretStr("postgresql://tokenflow@127.0.0.1:5433/tokenflow")
+"""Where `make up` starts its own."""
 
 
 class KafkaSettings(BaseSettings):
@@ -55,7 +74,7 @@ class KafkaSettings(BaseSettings):
         env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, str_strip_whitespace=True
     )
 
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", min_length=1, description="Kafka brokers, host:port, by commas.")
+    kafka_bootstrap_servers: BrokerList = Field("127.0.0.1:9092", description="Kafka brokers, host:port, by commas.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How to speak to the brokers."
     )
@@ -66,7 +85,10 @@ class KafkaSettings(BaseSettings):
     kafka_sasl_password: OptionalSecret = Field(None, description="SASL password; required with a SASL_ protocol.")
     kafka_ssl_cafile: OptionalText = Field(None, description="CA bundle for SSL and SASL_SSL; the system's when absent.")
     kafka_group_id: str = Field(
-        "tokenflow", min_length=1, description="Consumer group of the workers; one database serves one group."
+        "tokenflow",
+        min_length=1,
+        max_length=249,  # as a topic's name; Kafka itself sets no lower limit than its protocol's 32,767 bytes
+        description="Consumer group of the workers; one database serves one group.",
     )
 
     tokens_topic: Annotated[str, AfterValidator(_can_name_a_topic)] = Field(
@@ -95,10 +117,10 @@ class KafkaSettings(BaseSettings):
             msg = f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: set both."
             raise ValueError(msg)
         retry_topic_name(self.tokens_topic, self.retry_delay_minutes)
-        if self.retry_delay_minutes >= days * MINUTES_PER_DAY:
+        if 2 * self.retry_delay_minutes > days * MINUTES_PER_DAY:
             msg = (
-                f"RETRY_DELAY_MINUTES={self.retry_delay_minutes:g} is not below TOPIC_RETENTION_DAYS={days:g}: "
-                "Kafka would delete records before they are due. Lower the delay or raise the retention."
+                f"RETRY_DELAY_MINUTES={self.retry_delay_minutes:g} is more than half of TOPIC_RETENTION_DAYS={days:g}: "
+                "Kafka would delete records before they are tried again. Lower the delay or raise the retention."
             )
             raise ValueError(msg)
         return self

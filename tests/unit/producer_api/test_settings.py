@@ -34,7 +34,7 @@ def test_an_open_address_with_permission_is_taken(monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_database_url_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """It may carry a password, so the sentence only says what one looks like."""
     monkeypatch.setenv("DATABASE_URL", url)
-    with pytest.raises(SettingsError, match="DATABASE_URL is none: use postgresql://") as refused:
+    with pytest.raises(SettingsError, match="DATABASE_URL: this is none: use postgresql://") as refused:
         load_settings(ApiSettings)
     assert url not in str(refused.value).replace("postgresql://user:password@host:port/database", "")
 
