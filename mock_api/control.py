@@ -1,6 +1,7 @@
 """The control plane: what was counted, and how the mock behaves. It decides answers; it writes to no connection.
 
 GET  /stats            totals; ?token=T (repeatable) adds the calls of those tokens, ?tokens=true of all
+                       ?repeats=true adds what was bought again, and when
 POST /reset            count from zero; ?profile=true: behave as at the start, too, and be up
 GET  /profile          the behaviour
 PUT  /profile          change it; fields left out keep their value; calls that are running keep their plan
@@ -120,6 +121,8 @@ def _stats(mock: Mock, request: Request) -> Answer:
         content["calls_by_token"] = by_token
     elif "token" in wanted:
         content["calls_by_token"] = {token: by_token.get(token, 0) for token in wanted["token"]}
+    if request.value("repeats", "") in {"true", "1"}:
+        content["repeats"] = [{"token": token, "at": at} for token, at in mock.ledger.repeats]
     return Answer(200, content)
 
 

@@ -8,6 +8,7 @@ was bought. A call ends exactly once, in one of ENDS.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import time
 from typing import Final, Literal, get_args
 
 from mock_api.windows import SlidingCount
@@ -36,6 +37,8 @@ class Ledger:
     requests: int = 0
     last_second: SlidingCount = field(default_factory=lambda: SlidingCount(1))
     """Requests for scores, also those refused at the door: what a caller's own rate limit is judged by."""
+    repeats: list[tuple[str, float]] = field(default_factory=list)
+    """Token and moment (seconds since 1970) of each call that was not the first of its token: what was bought again."""
     epoch: int = 0
 
     def arrive(self, now: float) -> None:
@@ -52,6 +55,8 @@ class Ledger:
         number = self.calls_by_token.get(token, 0) + 1
         self.calls_by_token[token] = number
         self.max_calls_of_one_token = max(self.max_calls_of_one_token, number)
+        if number > 1:
+            self.repeats.append((token, time()))
         self._began(1)
         return number
 
@@ -61,6 +66,8 @@ class Ledger:
         for token in tokens:
             by_token[token] = number = by_token.get(token, 0) + 1
             numbers.append(number)
+            if number > 1:
+                self.repeats.append((token, time()))
         self.max_calls_of_one_token = max(self.max_calls_of_one_token, *numbers)
         self.batches += 1
         self.calls_in_batches += len(tokens)
@@ -77,6 +84,7 @@ class Ledger:
         """Start counting anew; calls that are running stay in flight and count for nothing else."""
         self.calls = self.max_calls_of_one_token = self.batches = self.calls_in_batches = self.requests = 0
         self.calls_by_token = {}
+        self.repeats = []
         for counts in (self.ends, self.at_the_door, self.statuses, self.misbehaviours):
             counts.clear()
         self.last_second.reset()

@@ -16,6 +16,7 @@ import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import RecordMetadata
 
 from tests.support.mock_processes import ROOT, MockProcess
 from tests.support.services import free_ports
@@ -99,11 +100,12 @@ class System:
         self.mock = mock
         self._folder = folder
         self._workers: list[WorkerProcess] = []
+        self.partitions = 6
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka,
             "KAFKA_GROUP_ID": topic_base,
             "TOKENS_TOPIC": topic_base,
-            "TOKENS_PARTITIONS": "6",
+            "TOKENS_PARTITIONS": str(self.partitions),
             "KAFKA_SESSION_TIMEOUT_SECONDS": "6",
             "DATABASE_URL": database,
             "PROVIDER_URL": f"http://127.0.0.1:{mock.port}/score/{{token}}",
@@ -114,7 +116,9 @@ class System:
 
     async def create_topics(self) -> None:
         """Make this system's topics, with few partitions."""
-        await create_topics(KafkaSettings(kafka_bootstrap_servers=self.kafka, tokens_topic=self.topic, tokens_partitions=6))
+        await create_topics(
+            KafkaSettings(kafka_bootstrap_servers=self.kafka, tokens_topic=self.topic, tokens_partitions=self.partitions)
+        )
 
     def start_worker(self, **settings: str) -> WorkerProcess:
         """Start a worker; `ready` tells when it works."""
@@ -130,8 +134,8 @@ class System:
 
     async def produce(
         self, values: Iterable[bytes | None], *, headers: Sequence[tuple[str, bytes]] = (), keyed: bool = True
-    ) -> None:
-        """Produce one record a value, acknowledged by the broker."""
+    ) -> list[RecordMetadata]:
+        """Produce one record a value, acknowledged by the broker; return where each went."""
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all", enable_idempotence=True, linger_ms=5)
         await producer.start()
         try:
@@ -142,7 +146,7 @@ class System:
                 )
                 for value in values
             ]
-            await asyncio.gather(*sent)
+            return await asyncio.gather(*sent)
         finally:
             await producer.stop()
 
@@ -175,7 +179,7 @@ class System:
         await consumer.start()
         try:
             committed = await admin.list_consumer_group_offsets(self.topic)
-            partitions = [TopicPartition(self.topic, number) for number in range(6)]
+            partitions = [TopicPartition(self.topic, number) for number in range(self.partitions)]
             ends = await consumer.end_offsets(partitions)
             return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
         finally:
@@ -185,7 +189,7 @@ class System:
     async def rewind(self) -> None:
         """Set the group back to the start of the topic. No member may be in it."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, group_id=self.topic, enable_auto_commit=False)
-        partitions = [TopicPartition(self.topic, number) for number in range(6)]
+        partitions = [TopicPartition(self.topic, number) for number in range(self.partitions)]
         await consumer.start()
         try:
             consumer.assign(partitions)

@@ -41,7 +41,8 @@ def _assert_sums(ledger: Ledger, running: list[tuple[int, int]], counted: Counte
     totals = ledger.summary(0)
     assert totals["calls"] == sum(ledger.ends[end] for end in ENDS) + since_reset == counted.total()
     assert totals["distinct_tokens"] == len(counted)
-    assert totals["repeated_calls"] == counted.total() - len(counted)
+    assert totals["repeated_calls"] == counted.total() - len(counted) == len(ledger.repeats)
+    assert Counter(token for token, _ in ledger.repeats) == counted - Counter(set(counted))
     assert totals["max_calls_of_one_token"] == max(counted.values(), default=0)
 
 

@@ -1,0 +1,105 @@
+"""The workers of a scenario as a monitoring system sees them: scraped all the time, and just before they are killed."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.system import System, WorkerProcess
+
+SCRAPE_SECONDS = 0.2
+ANSWER_SECONDS = 1.0
+RECENT_SECONDS = 1.5
+WINDOWS = "tokens_window_records"
+REPEATED = "tokens_repeated_calls_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What a worker's /metrics said. `partitions`: its assignment; `repeated_calls`: its bound, None without one."""
+
+    at: float
+    partitions: frozenset[int]
+    repeated_calls: int | None
+
+
+class Fleet:
+    """Starts workers and scrapes each until it ends. Its tasks end with `stop`."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._stopping = asyncio.Event()
+        self._scrapes: dict[WorkerProcess, deque[Scrape]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __iter__(self) -> Iterator[WorkerProcess]:
+        """Every worker that was ever started, oldest first."""
+        return iter(self._scrapes)
+
+    @property
+    def running(self) -> list[WorkerProcess]:
+        """Those that have not ended."""
+        return [worker for worker in self._scrapes if worker.process.poll() is None]
+
+    def start(self, *, slots: int, **settings: str) -> WorkerProcess:
+        """Start a worker with so many slots (rounded down to tens); `ready` tells when it works."""
+        shape = {"WORKER_CONCURRENCY": str(max(1, slots // 10)), "QUEUE_BATCH_SIZE": "10"}
+        worker = self._system.start_worker(**shape, **settings)
+        self._scrapes[worker] = deque(maxlen=16)
+        self._tasks.append(asyncio.get_running_loop().create_task(self._watch(worker)))
+        return worker
+
+    async def scrape(self, worker: WorkerProcess) -> bool:
+        """Ask a worker now; False when it does not answer, as before its start and after its end."""
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        url = f"http://127.0.0.1:{worker.port}/metrics"
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        self._scrapes[worker].append(_read(text))
+        return True
+
+    def partitions(self, worker: WorkerProcess) -> Collection[int]:
+        """Partitions that the worker had a moment ago; while a rebalance runs, those before and those after it."""
+        recent = time.monotonic() - RECENT_SECONDS
+        scrapes = self._scrapes[worker]
+        return {number for scrape in scrapes if scrape.at > recent or scrape is scrapes[-1] for number in scrape.partitions}
+
+    def repeated_calls(self) -> int | None:
+        """Sum of every worker's own bound, as last scraped; None where no worker ever told one."""
+        last = [scrapes[-1].repeated_calls for scrapes in self._scrapes.values() if scrapes]
+        told = [count for count in last if count is not None]
+        return sum(told) if told else None
+
+    async def stop(self) -> None:
+        """End the scraping; raises what went wrong in it. Idempotent."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _watch(self, worker: WorkerProcess) -> None:
+        while worker.process.poll() is None and not self._stopping.is_set():
+            await self.scrape(worker)
+            await pause(self._stopping, SCRAPE_SECONDS)
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Let time pass between two samples; ends at once when told to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
+
+
+def _read(text: str) -> Scrape:
+    wanted = "\n".join(line for line in text.splitlines() if line.startswith((WINDOWS, REPEATED)))
+    samples = [sample for family in text_string_to_metric_families(wanted + "\n") for sample in family.samples]
+    partitions = frozenset(int(sample.labels["partition"]) for sample in samples if sample.name == WINDOWS)
+    counts = [int(sample.value) for sample in samples if sample.name == REPEATED]
+    return Scrape(time.monotonic(), partitions, sum(counts) if counts else None)

@@ -1,0 +1,100 @@
+"""Watches from outside that no committed offset is ever past a record without its final row.
+
+Offsets are read first and rows after them: a row, once final, stays, so a true system never looks guilty.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tests.support.fleet import pause
+from tests.support.system import System
+
+SAMPLE_SECONDS = 0.3
+ANSWER_SECONDS = 4.0
+FINAL_ROWS_BELOW = """\
+SELECT below.partition, count(stored.record_id) AS rows
+FROM unnest($2::int[], $3::bigint[]) AS below (partition, committed)
+LEFT JOIN outcomes AS stored
+    ON stored.source_topic = $1 AND stored.source_partition = below.partition
+    AND stored.source_offset < below.committed AND stored.outcome <> 'retrying'
+GROUP BY below.partition
+"""
+
+
+class OffsetWatch:
+    """Samples until it is stopped. A broker or database that is away is no sample; `samples` counts the true ones."""
+
+    def __init__(self, system: System) -> None:
+        self.samples = 0
+        self.complaints: list[str] = []
+        self._system = system
+        self._stopping = asyncio.Event()
+        self._admin: AIOKafkaAdminClient | None = None
+        self._connection: asyncpg.Connection | None = None
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Take a last look, and end; raises what went wrong in it."""
+        self._stopping.set()
+        await self._task
+
+    async def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                await self._try_to_look()
+                await pause(self._stopping, SAMPLE_SECONDS)
+            await self._try_to_look()
+        finally:
+            await self._disconnect()
+
+    async def _try_to_look(self) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._look()
+        except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            await self._disconnect()
+
+    async def _look(self) -> None:
+        committed = await self._committed()
+        rows = await self._final_rows_below(committed)
+        self.samples += 1
+        self.complaints += [
+            f"partition {number}: offset {offset} is committed, but only {rows[number]} records below it are final"
+            for number, offset in committed.items()
+            if rows[number] < offset
+        ]
+
+    async def _committed(self) -> dict[int, int]:
+        """Partition -> committed offset, where there is one."""
+        if self._admin is None:
+            self._admin = AIOKafkaAdminClient(bootstrap_servers=self._system.kafka)
+            await self._admin.start()
+        found = await self._admin.list_consumer_group_offsets(self._system.topic)
+        return {
+            where.partition: told.offset
+            for where, told in found.items()
+            if where.topic == self._system.topic and told.offset >= 0
+        }
+
+    async def _final_rows_below(self, committed: Mapping[int, int]) -> dict[int, int]:
+        if self._connection is None:
+            self._connection = await asyncpg.connect(self._system.database, timeout=ANSWER_SECONDS)
+        topic, numbers, offsets = self._system.topic, list(committed), list(committed.values())
+        rows = await self._connection.fetch(FINAL_ROWS_BELOW, topic, numbers, offsets)
+        return {row["partition"]: row["rows"] for row in rows}
+
+    async def _disconnect(self) -> None:
+        admin, self._admin = self._admin, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+        if admin is not None:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await admin.close()
+            except (KafkaError, OSError, TimeoutError):
+                return
