@@ -5,7 +5,7 @@ TOKENFLOW := $(PY) -m infra.cli
 SOURCES := producer_api consumers topics mock_api infra tests bench scripts
 UV_VERSION := 0.13.9
 COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade) pyproject.toml
+	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
 .PHONY: help install format check test ci up down logs topics migrate clean-state lock
 
@@ -54,6 +54,7 @@ clean-state: down ## Delete the data of the local Kafka and PostgreSQL, and the 
 
 lock: ## Resolve infra/python/*.lock from pyproject.toml (UPGRADE=1 takes the newest versions)
 	@python=$$(sh infra/python/find.sh) && "$$python" -m venv .venv-lock && .venv-lock/bin/pip install -qq uv==$(UV_VERSION)
-	$(COMPILE) --output-file infra/python/runtime.lock
-	$(COMPILE) --extra local --output-file infra/python/local.lock
-	$(COMPILE) --extra local --extra dev --output-file infra/python/dev.lock
+	$(COMPILE) --output-file infra/python/build.lock --group build
+	$(COMPILE) --output-file infra/python/runtime.lock pyproject.toml
+	$(COMPILE) --extra local --output-file infra/python/local.lock pyproject.toml
+	$(COMPILE) --extra local --extra dev --output-file infra/python/dev.lock pyproject.toml
