@@ -28,11 +28,20 @@ WORKER_PORT plus n, the lag exporter (`tokenflow lag --listen`) on LAG_EXPORTER_
 Row = tuple[str, str, str, str]
 
 
+def registries() -> dict[str, CollectorRegistry]:
+    """Process -> the registry of its catalogue."""
+    return {"Workers": REGISTRY, "API": ApiMetrics().registry, "Lag exporter": lag_metrics.REGISTRY}
+
+
+def metrics_of_all_processes() -> list[Row]:
+    """List the metrics of every process; see `rows`."""
+    return [row for registry in registries().values() for row in rows(registry)]
+
+
 def document() -> str:
     """Write docs/metrics.md."""
-    processes = {"Workers": REGISTRY, "API": ApiMetrics().registry, "Lag exporter": lag_metrics.REGISTRY}
     parts = [HEAD]
-    for process, registry in processes.items():
+    for process, registry in registries().items():
         parts += [f"## {process}\n", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
         parts += [f"| `{name}` | {kind} | {labels} | {meaning} |" for name, kind, labels, meaning in rows(registry)]
         parts.append("")

@@ -60,7 +60,7 @@ def install_jars(*, fallback: Path, progress: Progress, lock: Path = LOCK_FILE) 
     """
     text = lock.read_text()
     jars = read_lock(text)
-    folder = _cache_folder(fallback) / f"kafka-jars-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = cache_folder(fallback) / f"kafka-jars-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
     if missing:
@@ -97,7 +97,7 @@ def _package_folder(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def _cache_folder(fallback: Path) -> Path:
+def cache_folder(fallback: Path) -> Path:
     """Choose the user's cache folder if it can be made and written; a user without a home gets `fallback`."""
     from platformdirs import user_cache_path  # noqa: PLC0415 - comes with the `local` extra, as jgo does
 
