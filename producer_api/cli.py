@@ -1,7 +1,7 @@
 """`tokenflow serve`: the HTTP API as a process."""
 
 import logging
-import os
+import resource
 import signal
 import socket
 from types import FrameType
@@ -20,6 +20,10 @@ from topics.settings import SettingsError, load_settings
 GRACE_SECONDS: Final = 15
 """Above the produce timeout's default, so that a running POST gets its answer; waiting GETs are sent home at once."""
 BACKLOG: Final = 2048
+SPARE_FILES: Final = 200
+"""Open files beside the GETs that wait: other requests, Kafka, PostgreSQL, logs, shared libraries."""
+
+log = logging.getLogger(__name__)
 
 
 class ApiServer(uvicorn.Server):
@@ -53,6 +57,7 @@ def serve() -> None:
     try:
         settings = load_settings(ApiSettings)
         security(settings)  # an unreadable CA file is told here, not by a task later
+        raise_file_limit(settings)
         listening = listen(settings)
     except SettingsError as error:
         typer.echo(str(error), err=True)
@@ -64,6 +69,22 @@ def serve() -> None:
     server.run([listening])
     if server.failed:
         raise typer.Exit(1)
+
+
+def raise_file_limit(settings: ApiSettings) -> None:
+    """Raise the soft limit of open files to the hard one, and say where that is too low: a GET that waits is a file."""
+    needed = settings.api_max_waiters + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = 2 * needed if hard == resource.RLIM_INFINITY else hard  # macOS says unlimited, and refuses it
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+    if target < needed:
+        log.warning(
+            "API_MAX_WAITERS=%d needs %d open files, and the hard limit is %d: lower it, or raise the limit (ulimit -Hn)",
+            settings.api_max_waiters,
+            needed,
+            hard,
+        )
 
 
 def _uvicorn_config(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
@@ -95,8 +116,9 @@ def listen(settings: ApiSettings) -> socket.socket:
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG
         )
     except OSError as error:
+        reason = str(error.strerror).partition(" (while attempting to bind")[0]  # what follows repeats the address
         raise SettingsError(
-            f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({os.strerror(error.errno or 0)}): "
+            f"BIND_ADDRESS={host} with API_PORT={port} cannot be listened on ({reason}): "
             "set another API_PORT, or stop what uses it."
         ) from error
     # Inherited by what is accepted. uvloop sets it itself; asyncio's own loop does not for such a socket (its proto is 0),

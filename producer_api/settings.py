@@ -28,11 +28,14 @@ class ApiSettings(KafkaSettings):
         10, gt=0, le=300, description="How long a POST waits for Kafka's acknowledgement before it answers 503."
     )
     api_max_unacknowledged_produces: int = Field(
-        10_000, ge=1, description="Records handed to Kafka and not yet acknowledged; above it a POST answers 503 at once."
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Records handed to Kafka and not yet acknowledged; above it a POST answers 503 at once.",
     )
     api_max_wait_seconds: float = Field(60, ge=0, le=600, description="Largest wait_seconds of a GET.")
     api_max_waiters: int = Field(
-        10_000, ge=1, description="GETs that wait for an outcome at the same time; above it they answer 503."
+        10_000, ge=1, le=100_000, description="GETs that wait for an outcome at the same time; above it they answer 503."
     )
     api_outcome_poll_seconds: float = Field(
         0.15, ge=0.01, le=10, description="How often the database is asked for all awaited outcomes together."
