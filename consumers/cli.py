@@ -31,7 +31,7 @@ def work() -> None:
     calm_client_logs()
     try:
         settings = load_settings(WorkerSettings)
-        _raise_file_limit(settings)
+        raise_file_limit(settings)
         _tune_collector()
         code = uvloop.run(_run(settings))
     except (SettingsError, StartError, ListenError, WrongGroupError) as error:
@@ -50,15 +50,26 @@ async def _run(settings: WorkerSettings) -> int:
     return await Worker(settings).run()
 
 
-def _raise_file_limit(settings: WorkerSettings) -> None:
-    """Take the hard limit of open files; a call is a connection is a file."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard not in (-1, resource.RLIM_INFINITY) and hard < settings.slots + SPARE_FILES:
+def raise_file_limit(settings: WorkerSettings) -> None:
+    """Raise the soft limit of open files to the hard one: a call is a connection is a file, and some are closing.
+
+    Where that is "unlimited", to twice what is needed: macOS says so and lets nobody have it.
+
+    Raises:
+        SettingsError: the hard limit is lower than that.
+
+    """
+    needed = settings.connections + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY  # -1 in Python
+    if hard != unlimited and hard < needed:
         raise SettingsError(
-            f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {settings.slots} calls need {settings.slots + SPARE_FILES} open "
-            f"files, and the hard limit is {hard}: lower WORKER_CONCURRENCY, or raise the limit (ulimit -Hn)."
+            f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {settings.slots} calls need {needed} open files, and the hard limit "
+            f"is {hard}: lower WORKER_CONCURRENCY, or raise the limit (ulimit -Hn)."
         )
+    target = 2 * needed if hard == unlimited else hard
+    if soft != unlimited and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def _tune_collector() -> None:

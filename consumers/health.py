@@ -5,6 +5,7 @@ Starts before the worker joins its group: a joiner waits for everybody's drain, 
 
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -41,7 +42,7 @@ class HealthServer:
         except OSError as error:
             await self._runner.cleanup()
             raise ListenError(
-                f"cannot listen on {self._address}:{self._port} ({os.strerror(error.errno or 0)}): stop what listens there, "
+                f"cannot listen on {self._address}:{self._port} ({reason_of(error)}): stop what listens there, "
                 "or set WORKER_PORT, WORKER_INDEX or BIND_ADDRESS."
             ) from error
         return self
@@ -61,6 +62,11 @@ class HealthServer:
 
     async def _get_status(self, _: web.Request) -> web.Response:
         return _json(self._status())
+
+
+def reason_of(error: OSError) -> str:
+    """Say what the system says: asyncio's text repeats the address, and a name without an address has numbers of its own."""
+    return error.strerror or str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
 
 
 def _json(body: Mapping[str, object], *, status: int = 200) -> web.Response:

@@ -64,3 +64,9 @@ async def test_an_address_of_another_machine_is_one_sentence_too() -> None:
     """TEST-NET-1 (RFC 5737)."""
     with pytest.raises(ListenError, match="BIND_ADDRESS"):
         await HealthServer(address="192.0.2.1", port=free_ports(1)[0], ready=lambda: None, status=dict).__aenter__()
+
+
+async def test_an_address_that_is_none_is_one_sentence_with_the_reason() -> None:
+    """A name that nobody has (RFC 6761)."""
+    with pytest.raises(ListenError, match=r"nowhere\.invalid:\d+ \((?!Unknown)[A-Z].*BIND_ADDRESS"):
+        await HealthServer(address="nowhere.invalid", port=free_ports(1)[0], ready=lambda: None, status=dict).__aenter__()
