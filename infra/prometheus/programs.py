@@ -2,8 +2,8 @@
 
 No package index that pip, npm or Maven speak to has a Prometheus, so it is apt's: it verifies the package by the signed
 lists of the distribution, and the package is unpacked into the user's cache folder, without root and beside whatever is
-installed. The version is the distribution's choice (Debian 12: 2.42, Debian 13: 2.53): one pinned here would be gone from the
-mirrors with the next security update. Any of it may be deleted at any time.
+installed. The version is the distribution's choice (Debian 12: 2.42, Debian 13: 2.53): one pinned here would be gone from
+the mirrors with the next security update. Any of it may be deleted at any time.
 """
 
 import shutil

@@ -69,8 +69,9 @@ def test_the_distributions_packages_are_unpacked_once(
             find(machine)
         return
     repository = machine / "repository"
-    packages = {"prometheus": ("prometheus", "promtool")} if in_one else {n: (n,) for n in ("prometheus", "promtool")}
-    (repository / "Packages").write_text("".join(make_package(repository, *each) for each in flat(packages)))
+    programs = ("prometheus", "promtool")
+    packages = [("prometheus", *programs)] if in_one else [(name, name) for name in programs]
+    (repository / "Packages").write_text("".join(make_package(repository, *each) for each in packages))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: find(machine), range(4)))
     assert len(set(found)) == 1
@@ -96,11 +97,6 @@ def test_a_source_without_it_is_one_sentence(machine: Path, monkeypatch: pytest.
     (machine / "repository" / "Packages").write_text("")
     with pytest.raises(LocalStackError, match=r"need a real Prometheus: put `prometheus` and `promtool` on the PATH"):
         find(machine)
-
-
-def flat(packages: dict[str, tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """List each package with its programs."""
-    return [(name, *programs) for name, programs in packages.items()]
 
 
 def only(machine: Path, *names: str) -> Path:
