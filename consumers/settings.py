@@ -10,9 +10,9 @@ import re
 from typing import Self
 
 import yarl
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
-from topics.settings import KafkaSettings, OptionalText
+from topics.settings import LOCAL_DATABASE_URL, DatabaseUrl, KafkaSettings, OptionalText
 
 FLUSH_SECONDS = 9.0
 """Of a drain, for writing the last answers: a statement of 500 rows takes 6 ms, so this is for a database under stress."""
@@ -28,16 +28,19 @@ HEARTBEAT_MS = 1_000
 class WorkerSettings(KafkaSettings):
     """One worker process. WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = the calls that it has in flight at most."""
 
-    database_url: SecretStr = Field(
-        SecretStr("postgresql://tokenflow@127.0.0.1:5433/tokenflow"), description="PostgreSQL that stores the outcomes."
-    )
+    database_url: DatabaseUrl = Field(LOCAL_DATABASE_URL, description="PostgreSQL that stores the outcomes.")
     bind_address: str = Field("127.0.0.1", min_length=1, description="Address that health and metrics listen on.")
     worker_port: int = Field(8200, ge=1, le=65_535, description="Worker n answers health and metrics on this port plus n.")
     worker_index: int = Field(1, ge=0, le=10_000, description="Number of this worker on its machine, from 1.")
 
     worker_concurrency: int = Field(50, ge=1, le=10_000, description="With QUEUE_BATCH_SIZE: calls in flight at most.")
     queue_batch_size: int = Field(100, ge=1, le=10_000, description="With WORKER_CONCURRENCY: calls in flight at most.")
-    commit_interval_seconds: float = Field(0.5, gt=0, le=60, description="Time between two commits of offsets.")
+    commit_interval_seconds: float = Field(
+        0.5,
+        ge=0.05,  # below, an idle worker would spin
+        le=60,
+        description="Time between two commits of offsets.",
+    )
 
     provider_url: str = Field(
         "http://127.0.0.1:8100/score/{token}", description="The external API, called with GET; {token} is percent-encoded."
@@ -51,7 +54,10 @@ class WorkerSettings(KafkaSettings):
         12, ge=6, le=300, description="A killed worker's partitions move after this long; static ids want 30 to 45."
     )
     kafka_group_instance_id: OptionalText = Field(
-        None, description="Static member id: free restarts of a fixed fleet, idle partitions after a scale-down."
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,240}$",  # Kafka takes what can name a topic
+        description="Static member id, with -WORKER_INDEX behind it: free restarts of a fixed fleet, idle partitions after "
+        "a scale-down.",
     )
 
     @model_validator(mode="after")
@@ -61,9 +67,6 @@ class WorkerSettings(KafkaSettings):
             raise ValueError(msg)
         if self.provider_batch_url is not None and not _is_url(self.provider_batch_url):
             msg = "PROVIDER_BATCH_URL cannot be called: use http(s)://host/..., percent-encoded."
-            raise ValueError(msg)
-        if not _is_database_url(self.database_url.get_secret_value()):
-            msg = "DATABASE_URL is none: use postgresql://user:password@host:port/database."
             raise ValueError(msg)
         if self.health_port > 65_535:  # noqa: PLR2004 - the last port there is
             msg = f"WORKER_PORT={self.worker_port} plus WORKER_INDEX={self.worker_index} is above 65535: lower one of them."
@@ -80,6 +83,16 @@ class WorkerSettings(KafkaSettings):
     def slots(self) -> int:
         """Calls that this worker has in flight at most."""
         return self.worker_concurrency * self.queue_batch_size
+
+    @property
+    def connections(self) -> int:
+        """Connections to the API at most: one a call, and a batch is one call."""
+        return self.slots if self.provider_batch_url is None else self.worker_concurrency
+
+    @property
+    def static_id(self) -> str | None:
+        """Static member id of this worker; two live ones with the same id would evict each other for ever."""
+        return None if self.kafka_group_instance_id is None else f"{self.kafka_group_instance_id}-{self.worker_index}"
 
     @property
     def health_port(self) -> int:
@@ -122,11 +135,3 @@ def _is_url(text: str) -> bool:
         return bool(url.host) and bool(url.port)
     except ValueError:
         return False
-
-
-def _is_database_url(text: str) -> bool:
-    """Whether asyncpg would take it for a URL; whether anybody answers there is found out later."""
-    scheme, _, rest = text.partition("://")
-    hosts = re.split("[/?]", rest, maxsplit=1)[0].rpartition("@")[2]
-    ports = (re.fullmatch(r"(?:\[[^]]*\]|[^]:]*)(?::([0-9]*))?", host) for host in hosts.split(","))
-    return scheme in {"postgresql", "postgres"} and all(found and int(found[1] or 1) <= 65_535 for found in ports)  # noqa: PLR2004 - the last port
