@@ -1,14 +1,19 @@
 """One number, the call timeout, derives the deadlines that must fit into each other."""
 
+import re
+
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, InvalidSessionTimeoutError, KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from consumers.engine.committer import COMMIT_DEADLINE_SECONDS
 from consumers.engine.lanes import CUT_OFF_SECONDS
+from consumers.refusals import why_refused
 from consumers.settings import CALL_SLACK_SECONDS, FLUSH_SECONDS, WorkerSettings
 from consumers.source import consumer_options
+from consumers.static_id import is_of
 from topics.settings import SettingsError, load_settings
 
 
@@ -67,6 +72,11 @@ def test_heartbeats_fit_into_the_session() -> None:
         ("PROVIDER_TIMEOUT_SECONDS", "inf", "PROVIDER_TIMEOUT_SECONDS"),
         ("COMMIT_INTERVAL_SECONDS", "0", "COMMIT_INTERVAL_SECONDS"),
         ("COMMIT_INTERVAL_SECONDS", "nan", "COMMIT_INTERVAL_SECONDS"),
+        ("COMMIT_INTERVAL_SECONDS", "0.001", "0.05"),
+        ("KAFKA_GROUP_INSTANCE_ID", "worker 1", "KAFKA_GROUP_INSTANCE_ID"),
+        ("KAFKA_GROUP_INSTANCE_ID", "w" * 241, "KAFKA_GROUP_INSTANCE_ID"),
+        ("KAFKA_SESSION_TIMEOUT_SECONDS", "301", "300"),
+        ("KAFKA_SESSION_TIMEOUT_SECONDS", "nan", "KAFKA_SESSION_TIMEOUT_SECONDS"),
         ("KAFKA_SESSION_TIMEOUT_SECONDS", "5", "KAFKA_SESSION_TIMEOUT_SECONDS"),
         ("WORKER_PORT", "65535", "WORKER_PORT"),
     ],
@@ -80,6 +90,39 @@ def test_a_setting_that_cannot_work_is_refused_by_name(
         load_settings(WorkerSettings)
     assert name in str(refused.value)
     assert says in str(refused.value)
+
+
+def test_workers_of_one_machine_and_one_env_file_are_different_static_members() -> None:
+    """Two live members of one static id evict each other for ever; only the index tells these two apart."""
+    first, second = (WorkerSettings(kafka_group_instance_id="one", worker_index=index) for index in (1, 2))
+    assert (first.static_id, second.static_id, WorkerSettings().static_id) == ("one-1", "one-2", None)
+    assert consumer_options(first)["group_instance_id"] == "one-1"
+
+
+@pytest.mark.parametrize(
+    ("error", "names"),
+    [
+        (InvalidSessionTimeoutError(), "KAFKA_SESSION_TIMEOUT_SECONDS=12 .*group.max.session.timeout.ms"),
+        (GroupAuthorizationFailedError("tokenflow"), "KAFKA_SASL_USERNAME=.*READ"),
+        (KafkaError("UnknownError()"), "KAFKA_GROUP_ID=tokenflow.*UnknownError"),
+    ],
+)
+def test_what_a_broker_refuses_at_the_join_names_the_setting(error: KafkaError, names: str) -> None:
+    """Not a traceback: the operator changes the setting or the broker."""
+    assert re.search(names, why_refused(error, WorkerSettings()))
+
+
+def test_a_refused_static_member_is_told_that_its_id_may_be_taken() -> None:
+    """aiokafka does not know the broker's code for that, and calls it unknown."""
+    settings = WorkerSettings(kafka_group_instance_id="one")
+    assert re.search("one-1 .*KAFKA_GROUP_INSTANCE_ID and WORKER_INDEX", why_refused(KafkaError("UnknownError()"), settings))
+
+
+def test_the_broker_s_member_id_of_a_static_member_is_recognised() -> None:
+    """The id, a dash and a UUID (Kafka 4.3, GroupMetadataManager); another id that begins alike is another member."""
+    member = "one-1-0199c0de-7a3b-7c1d-9e55-2f1a6b3c4d5e"
+    assert is_of(member, "one-1")
+    assert not any(is_of(member, other) for other in ("one", "one-11", "ne-1", "", None))
 
 
 def test_a_contradiction_cannot_be_set() -> None:
