@@ -71,6 +71,15 @@ class Fleet:
         scrapes = self._scrapes[worker]
         return {number for scrape in scrapes if scrape.at > recent or scrape is scrapes[-1] for number in scrape.partitions}
 
+    def last_partitions(self, worker: WorkerProcess) -> Collection[int]:
+        """Partitions that the worker had when it answered last."""
+        scrapes = self._scrapes[worker]
+        return scrapes[-1].partitions if scrapes else frozenset()
+
+    def seen(self, worker: WorkerProcess) -> bool:
+        """Whether the worker runs and has answered: from then on it takes signals as it should."""
+        return bool(self._scrapes[worker]) and worker.process.poll() is None
+
     def repeated_calls(self) -> int | None:
         """Sum of every worker's own bound, as last scraped; None where no worker ever told one."""
         last = [scrapes[-1].repeated_calls for scrapes in self._scrapes.values() if scrapes]

@@ -1,4 +1,4 @@
-"""Watches from outside that no committed offset is ever past a record without its final row.
+"""Watches from outside that no committed offset is ever past a record without its final row, and that none goes back.
 
 Offsets are read first and rows after them: a row, once final, stays, so a true system never looks guilty.
 """
@@ -31,11 +31,18 @@ class OffsetWatch:
     def __init__(self, system: System) -> None:
         self.samples = 0
         self.complaints: list[str] = []
+        self.committed: dict[int, int] = {}
+        """Partition -> the offset that was committed when it was seen last."""
+        self._rewinds = 0
         self._system = system
         self._stopping = asyncio.Event()
         self._admin: AIOKafkaAdminClient | None = None
         self._connection: asyncpg.Connection | None = None
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def expect_rewind(self) -> None:
+        """Let the offsets go back once: whoever calls this sets them back."""
+        self._rewinds += 1
 
     async def stop(self) -> None:
         """Take a last look, and end; raises what went wrong in it."""
@@ -62,10 +69,23 @@ class OffsetWatch:
         committed = await self._committed()
         rows = await self._final_rows_below(committed)
         self.samples += 1
+        self._compare(committed)
         self.complaints += [
             f"partition {number}: offset {offset} is committed, but only {rows[number]} records below it are final"
             for number, offset in committed.items()
             if rows[number] < offset
+        ]
+
+    def _compare(self, committed: dict[int, int]) -> None:
+        """See that no offset went back since the last sample."""
+        before, self.committed = self.committed, committed
+        back = [number for number, offset in committed.items() if offset < before.get(number, 0)]
+        if back and self._rewinds:
+            self._rewinds -= 1
+            return
+        self.complaints += [
+            f"partition {number}: the committed offset went back from {before[number]} to {committed[number]}"
+            for number in back
         ]
 
     async def _committed(self) -> dict[int, int]:

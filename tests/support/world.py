@@ -156,7 +156,7 @@ class World:
         stats = self.mock.stats("?tokens=true&repeats=true")
         repeats = [Repeat(each["token"], each["at"]) for each in stats["repeats"]]
         statement = self.account.close(
-            await self._rows(), stats["calls_by_token"], repeats, counted=self.fleet.repeated_calls()
+            await self.rows(), stats["calls_by_token"], repeats, counted=self.fleet.repeated_calls()
         )
         self.result = statement.result
         complaints += statement.complaints(paid_again_at_most=paid_again_at_most, beyond_at_most=beyond_at_most)
@@ -167,6 +167,11 @@ class World:
         """The last lines of every worker's log."""
         tails = ("\n".join(worker.log.splitlines()[-TAIL_LINES:]) for worker in self.fleet)
         return "\n".join(f"--- worker {number} ---\n{tail}" for number, tail in enumerate(tails, start=1))
+
+    async def rows(self) -> list[Row]:
+        """Every final row."""
+        query = "SELECT token, extract(epoch FROM settled_at)::float8 FROM outcomes WHERE outcome <> 'retrying'"
+        return [Row(*row) for row in await self.system.rows(query)]
 
     async def _end(self) -> list[str]:
         """Bring the work to its end; return what was wrong on the way."""
@@ -185,10 +190,6 @@ class World:
         if not self.watch.samples:
             complaints.append("the committed offsets were never seen")
         return complaints + self.watch.complaints[:5]
-
-    async def _rows(self) -> list[Row]:
-        query = "SELECT token, extract(epoch FROM settled_at)::float8 FROM outcomes WHERE outcome <> 'retrying'"
-        return [Row(*row) for row in await self.system.rows(query)]
 
     async def _count(self) -> int | None:
         """Count the final rows; None where the database is away."""
