@@ -113,7 +113,7 @@ def test_what_a_broker_refuses_at_the_join_names_the_setting(error: KafkaError, 
 
 
 def test_a_refused_static_member_is_told_that_its_id_may_be_taken() -> None:
-    """aiokafka does not know the broker's code for that, and calls it unknown."""
+    """The broker's code for it is one that aiokafka calls unknown."""
     settings = WorkerSettings(kafka_group_instance_id="one")
     assert re.search("one-1 .*KAFKA_GROUP_INSTANCE_ID and WORKER_INDEX", why_refused(KafkaError("UnknownError()"), settings))
 

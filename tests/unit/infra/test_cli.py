@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -43,6 +44,29 @@ def test_an_unknown_tool_of_kafka_gets_the_list() -> None:
     result = runner.invoke(app, ["kafka", "topcs", "--list"])
     assert result.exit_code == 2
     assert "console-producer" in result.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"WORKER_CONCURRENCY": "2000"}, "WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = 2000 x 100"),
+        ({"PROVIDER_TIMEOUT_SECONDS": "0"}, "PROVIDER_TIMEOUT_SECONDS=0: "),
+        ({"API_MAX_WAITERS": "0"}, "API_MAX_WAITERS=0: "),
+        ({"BIND_ADDRESS": "0.0.0.0"}, "API_ALLOW_ANONYMOUS=true"),  # noqa: S104 - refused
+        ({"TOKENS_TOPIC": "a b"}, "TOKENS_TOPIC=a b: "),
+        ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: this is none"),
+        ({"MOCK_API_LATENCY_MIN_SECONDS": "20"}, "MOCK_API_LATENCY_MIN_SECONDS=20 is above"),
+    ],
+)
+def test_up_refuses_what_one_of_its_parts_would_refuse_before_it_starts_anything(
+    environment: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not ten seconds later, in the log of a part that ended."""
+    monkeypatch.chdir(tmp_path)
+    result = runner.invoke(app, ["up"], env=environment)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert says in result.output
+    assert len(result.output.splitlines()) == 1
 
 
 def test_an_expected_error_is_one_sentence_without_a_traceback() -> None:
