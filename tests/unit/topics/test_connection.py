@@ -31,7 +31,7 @@ def test_servers_are_split_at_commas() -> None:
 
 def test_plaintext_needs_nothing_more() -> None:
     """Without a protocol the clients' defaults hold."""
-    assert client_options(settings()) == {"bootstrap_servers": ["127.0.0.1:9092"]}
+    assert client_options(settings()) == {"bootstrap_servers": ["127.0.0.1:9092"], "metadata_max_age_ms": 30_000}
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
