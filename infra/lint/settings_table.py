@@ -26,9 +26,18 @@ GROUPS: Final = {
     "consumers": "Workers",
     "mock_api": "Mock API",
     "infra": "Local stack and commands",
+    "infra.docker": "docker compose",
 }
-"""Groups in the order of the documents: the rooms, and what the processes of several rooms read."""
-READERS: Final = {"producer_api": "API", "consumers": "worker", "mock_api": "mock API", "infra": "stack"}
+"""Groups in the order of the documents: the rooms, what the processes of several rooms read, and what Compose does."""
+READERS: Final = {
+    "producer_api": "API",
+    "consumers": "worker",
+    "mock_api": "mock API",
+    "infra": "stack",
+    "infra.docker": "compose",
+}
+STARTERS: Final = {"stack", "compose"}
+"""Readers that start processes; that they read a setting too makes it no setting of several processes."""
 ANNOUNCED: Final = {"MAX_RETRIES"}
 """Settings of the users' own file that are accepted and not read yet."""
 HEAD: Final = """\
@@ -59,15 +68,21 @@ class Setting:
 def settings_classes(root: Path = ROOT) -> list[type[BaseSettings]]:
     """Return the settings classes of all rooms, in the order of GROUPS: those that a settings.py defines."""
     found: list[type[BaseSettings]] = []
-    for room in GROUPS:
-        for path in sorted((root / room).rglob("settings.py")):
-            module = importlib.import_module(".".join(path.relative_to(root).with_suffix("").parts))
-            found += [
-                each
-                for _, each in inspect.getmembers(module, inspect.isclass)
-                if issubclass(each, BaseSettings) and each.__module__ == module.__name__
-            ]
+    for name in sorted(_settings_modules(root), key=lambda name: (list(GROUPS).index(_group(name)), name)):
+        module = importlib.import_module(name)
+        found += [
+            each
+            for _, each in inspect.getmembers(module, inspect.isclass)
+            if issubclass(each, BaseSettings) and each.__module__ == module.__name__
+        ]
     return found
+
+
+def _settings_modules(root: Path) -> Iterator[str]:
+    """Yield the dotted name of every settings.py of a room."""
+    for room in (each for each in GROUPS if (root / each).is_dir()):
+        for path in (root / room).rglob("settings.py"):
+            yield ".".join(path.relative_to(root).with_suffix("").parts)
 
 
 def variables(cls: type[BaseSettings]) -> dict[str, FieldInfo]:
@@ -84,22 +99,28 @@ def all_settings(classes: list[type[BaseSettings]]) -> list[Setting]:
     """Return every variable once, in the order of GROUPS."""
     found: dict[str, list[tuple[str, FieldInfo]]] = {}
     for cls in classes:
-        room = cls.__module__.partition(".")[0]
         for name, field in variables(cls).items():
-            found.setdefault(name, []).append((room, field))
+            found.setdefault(name, []).append((_group(cls.__module__), field))
     settings = [_setting(name, places) for name, places in found.items()]
     return sorted(settings, key=lambda each: list(GROUPS).index(each.group))
+
+
+def _group(module: str) -> str:
+    """Name the group of a module's settings: the longest name of GROUPS that it lies in."""
+    return max((each for each in GROUPS if f"{module}.".startswith(f"{each}.")), key=len)
 
 
 def _setting(name: str, places: list[tuple[str, FieldInfo]]) -> Setting:
     """Describe a variable as the first class does that has it; what differs for another reader stands behind that."""
     room, first = places[0]
     default, meaning = written(first.default), first.description or ""
+    others: dict[str, list[str]] = {}
     for other, field in places:
         if written(field.default) != default:
-            meaning += f" ({READERS[other]}: {field.description})"
+            others.setdefault(field.description or "", []).append(READERS[other])
+    meaning += "".join(f" ({', '.join(names)}: {text})" for text, names in others.items())
     readers = tuple(dict.fromkeys(READERS[each] for each, _ in places if each in READERS))
-    group = "shared" if room != "topics" and len(set(readers) - {"stack"}) > 1 else room
+    group = "shared" if room != "topics" and len(set(readers) - STARTERS) > 1 else room
     return Setting(name, default, meaning, group, readers)
 
 

@@ -18,19 +18,13 @@ from infra.lint.settings_table import (
     variables,
     written,
 )
+from tests.support.users_env import USERS_BLOCK
 
 CLASSES = settings_classes()
 SETTINGS = all_settings(CLASSES)
 EXAMPLE = ROOT / ".env.example"
 REMAKE = "run `python -m infra.lint.settings_table --env > .env.example`"
 PASTE = "run `python -m infra.lint.settings_table` and paste the table into README.md"
-
-USERS_BLOCK = """\
-WORKER_CONCURRENCY=50        # number of concurrent workers per container
-QUEUE_BATCH_SIZE=100   # tokens a worker has in hand\t
-MAX_RETRIES=3\x20\x20\x20
-RETRY_DELAY_MINUTES=5  #minutes\x20
-"""
 
 by_class = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: str(cls.__name__))
 
