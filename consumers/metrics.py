@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
+from consumers.engine.record import DeadLettered, ErrorKind, Outcome, Settled, Succeeded
 
 OUTCOMES = Counter("tokens_outcomes", "Outcomes made durable by this worker.", ["outcome", "error_kind"])
 REQUESTS = Counter("tokens_provider_requests", "Calls that ended, by what came of them.", ["provider", "result"])
@@ -37,6 +37,12 @@ DEAD_LETTERS = Counter(
     "Dead letters acknowledged on the DLQ topic, whole or without_payload (too large).",
     ["form"],
 )
+CALLS_SHARED = Counter("tokens_calls_shared", "Records that shared the call of another one with the same token.")
+REPEATED_CALLS = Counter(
+    "tokens_repeated_calls",
+    "Calls that a worker which was killed, or a connection that broke, may have made before: an upper bound of the repeats.",
+)
+RECORDS_LOST = Counter("tokens_records_lost", "Records that retention deleted before this worker's group had read them.")
 COMMITS = Counter("tokens_commits", "Offset commits: accepted, unanswered (deadline) or fenced (rebalance).", ["result"])
 REBALANCES = Counter("tokens_rebalances", "Times that this worker gave its partitions back.")
 IN_FLIGHT = Gauge("tokens_in_flight", "Records polled and not yet settled.")
@@ -102,6 +108,24 @@ PROVIDER = "default"
 """Name of the one provider that there is."""
 _seconds = REQUEST_SECONDS.labels(PROVIDER)
 _answered = REQUESTS.labels(PROVIDER, "answered")
+_NO_CALL = {ErrorKind.MALFORMED, ErrorKind.UNSTORABLE}
+"""Kinds that are not what came of a call: nothing was called, or it was answered."""
+
+
+def _start_from_zero() -> None:
+    """Give each counter its series before anything is counted: rate() misses what a series begins with."""
+    OUTCOMES.labels("succeeded", "")
+    for kind in ErrorKind:
+        OUTCOMES.labels("dead_lettered", kind)
+        if kind not in _NO_CALL:
+            REQUESTS.labels(PROVIDER, kind)
+    for result in ("accepted", "unanswered", "fenced"):
+        COMMITS.labels(result)
+    for form in ("whole", "without_payload"):
+        DEAD_LETTERS.labels(form)
+
+
+_start_from_zero()
 
 
 def observe_call(outcome: Outcome, seconds: float) -> None:

@@ -13,6 +13,7 @@ from asyncpg.pgproto.pgproto import UUID
 from consumers.engine.intake import PolledRecord
 from consumers.engine.record import Record, Settled
 from consumers.engine.verdict import StoredRow
+from topics.positions import Position
 
 
 class Source(Protocol):
@@ -27,8 +28,15 @@ class Source(Protocol):
         """
         ...
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit; retries for ever by itself, so the caller sets a deadline. Raises CommitFailedError when fenced."""
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        """Commit TopicPartition -> (next offset to read, mark). Raises CommitFailedError when fenced.
+
+        Retries for ever by itself, so the caller sets a deadline.
+        """
+        ...
+
+    async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
+        """Read where the group left off in these partitions, and where their logs start and end. Raises KafkaError."""
         ...
 
 
@@ -57,6 +65,10 @@ class DeadLetterTopic(Protocol):
 
 class Store(Protocol):
     """Where outcomes become durable."""
+
+    async def ping(self) -> None:
+        """Return if the database answers. Raises StoreUnavailableError."""
+        ...
 
     async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
         """Return the rows that exist already, by record id. Raises StoreUnavailableError."""

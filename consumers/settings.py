@@ -50,6 +50,13 @@ class WorkerSettings(KafkaSettings):
     )
     provider_timeout_seconds: float = Field(30, gt=0, le=3600, description="Hard limit of one call, connecting included.")
 
+    watchdog_minutes: float = Field(
+        5,
+        gt=0,
+        le=1440,
+        description="A worker with due work that does not move for a drain limit and this long ends itself.",
+    )
+
     kafka_session_timeout_seconds: float = Field(
         12, ge=6, le=300, description="A killed worker's partitions move after this long; static ids want 30 to 45."
     )
@@ -113,6 +120,11 @@ class WorkerSettings(KafkaSettings):
     def start_deadline_seconds(self) -> float:
         """A joiner waits for the drain of every other member, then for the broker."""
         return self.rebalance_timeout_seconds + 30.0
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long a worker with due work may stand still before it counts as stuck: longer than any call or drain."""
+        return self.drain_limit_seconds + self.watchdog_minutes * 60
 
     @property
     def termination_grace_seconds(self) -> float:

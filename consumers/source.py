@@ -4,7 +4,7 @@ Not a handler: FastStream swallows what a handler or the parser raises after the
 lost without a trace (facts: faststream, A4; docs/decisions/0001).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener
@@ -16,6 +16,7 @@ from faststream.kafka import KafkaBroker
 from consumers.engine.intake import PolledRecord
 from consumers.header_names import accept_any_header_name
 from consumers.settings import HEARTBEAT_MS, WorkerSettings
+from topics.positions import Position, read_positions
 
 PARTITION_FETCH_BYTES = 262_144
 """Small chunks interleave partitions fairly; calls go on in an outage from what was prefetched (facts: engine, 5)."""
@@ -26,16 +27,22 @@ POLL_WATCHDOG_OFF_MS = 2**31 - 1
 class SubscriberSource:
     """Implements consumers.ports.Source. `subscribe` before the broker starts; poll and commit while it runs."""
 
-    def __init__(self, broker: KafkaBroker) -> None:
+    def __init__(self, broker: KafkaBroker, settings: WorkerSettings) -> None:
         self._broker = broker
+        self._settings = settings
         self._subscriber: Any = None  # FastStream's subscriber; its consumer is None before start and after stop
 
-    def subscribe(self, topics: Sequence[str], listener: ConsumerRebalanceListener, settings: WorkerSettings) -> None:
+    def subscribe(self, topics: Sequence[str], listener: ConsumerRebalanceListener) -> None:
         """Declare the subscription; the broker's start joins the group."""
         accept_any_header_name()
         self._subscriber = self._broker.subscriber(
-            *topics, ack_policy=AckPolicy.MANUAL, listener=listener, **consumer_options(settings)
+            *topics, ack_policy=AckPolicy.MANUAL, listener=listener, **consumer_options(self._settings)
         )
+
+    def member_id(self) -> str:
+        """Name this member as the broker does; empty while the broker does not know it, or not any more."""
+        member_id: str = self._subscriber.consumer._coordinator.member_id  # noqa: SLF001 - aiokafka 0.14 has no other way
+        return member_id
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
@@ -46,20 +53,26 @@ class SubscriberSource:
         )
         return polled
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Commit; see consumers.ports.Source."""
         await self._subscriber.consumer.commit(dict(offsets))
+
+    async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
+        """Read the group's positions; see consumers.ports.Source."""
+        return await read_positions(self._settings, partitions)
 
 
 def consumer_options(settings: WorkerSettings) -> dict[str, Any]:
     """Arguments of the consumer.
 
+    A record of an aborted transaction was never acknowledged to its producer, so it is not looked up (read_committed).
     Range keeps partition n of `tokens` and of the retry topic together, so that copies of a record meet one worker.
     """
     return {
         "group_id": settings.kafka_group_id,
-        "group_instance_id": settings.kafka_group_instance_id,
+        "group_instance_id": settings.static_id,
         "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
         "partition_assignment_strategy": (RangePartitionAssignor,),
         "max_partition_fetch_bytes": PARTITION_FETCH_BYTES,
         "max_poll_interval_ms": POLL_WATCHDOG_OFF_MS,

@@ -24,11 +24,14 @@ from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
 from consumers.engine.sink import FLUSHERS
 from consumers.health import HealthServer
+from consumers.loop_guard import LoopGuard
 from consumers.ports import Provider
 from consumers.providers.batch import BatchProvider
 from consumers.providers.http import HttpProvider
+from consumers.refusals import why_refused
 from consumers.settings import WorkerSettings
 from consumers.source import SubscriberSource
+from consumers.static_id import StaticIdGuard
 from consumers.store.postgres import PostgresStore
 from topics.catalogue import HOP_BYTES, MAX_MESSAGE_BYTES
 from topics.connection import KafkaConnectionError, kafka_broker, kafka_producer
@@ -79,6 +82,7 @@ class Worker:
         self._catch_signals()
         settings = self._settings
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(LoopGuard(stuck_seconds=settings.stuck_seconds))
             await stack.enter_async_context(
                 HealthServer(
                     address=settings.bind_address, port=settings.health_port, ready=self._why_not_ready, status=self._status
@@ -104,15 +108,17 @@ class Worker:
             client_id=f"tokenflow-worker-{settings.worker_index}",
             max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES,
         )
-        source = SubscriberSource(broker)
+        source = SubscriberSource(broker, settings)
         pattern = re.compile(settings.token_pattern) if settings.token_pattern else None
         limits = Limits(
             slots=settings.slots,
             drain_seconds=settings.drain_limit_seconds,
             commit_interval_seconds=settings.commit_interval_seconds,
+            stuck_seconds=settings.stuck_seconds,
         )
         engine = Engine(Ports(source, store, provider, dead_letters), intake=make_intake(pattern), limits=limits)
-        source.subscribe([settings.tokens_topic], engine, settings)
+        guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
+        source.subscribe([settings.tokens_topic], guard)
         metrics.watch(engine, slots=settings.slots)
         return broker, engine
 
@@ -141,6 +147,8 @@ class Worker:
                 f"could not join the group {self._settings.kafka_group_id} within "
                 f"{self._settings.start_deadline_seconds:.0f} s: see that the brokers and the other workers are healthy."
             ) from error
+        except KafkaError as error:
+            raise StartError(why_refused(error, self._settings)) from error
         finally:
             self._joined = False
             if not engine.failure.done():

@@ -64,13 +64,20 @@ async def group_state(client: AIOKafkaClient, group: str) -> tuple[Committed | N
 
 async def committed_offsets(client: AIOKafkaClient, coordinator: int, group: str) -> Committed:
     """Read every committed offset of the group; a partition that is absent was never committed."""
+    return {at: offset for at, (offset, _) in (await committed_positions(client, coordinator, group)).items()}
+
+
+async def committed_positions(
+    client: AIOKafkaClient, coordinator: int, group: str
+) -> Mapping[TopicPartition, tuple[int, str]]:
+    """Read every committed offset of the group with its metadata; a partition that is absent was never committed."""
     answer = await client.send(coordinator, OffsetFetchRequest(group, None))
     _raise_for(answer.error_code)
-    found: dict[TopicPartition, int] = {}
+    found: dict[TopicPartition, tuple[int, str]] = {}
     for topic, partitions in answer.topics:
-        for number, offset, _metadata, code in partitions:
+        for number, offset, metadata, code in partitions:
             _raise_for(code)
-            found[TopicPartition(topic, number)] = offset
+            found[TopicPartition(topic, number)] = (offset, metadata or "")
     return found
 
 

@@ -71,6 +71,7 @@ class Check:
 
     async def _run(self, claimed: list[Record]) -> None:
         rows = await self._stored(claimed)
+        await self._state.taken_over.wait()
         if self._in_check.pop(id(claimed), None) is None:
             return  # given back meanwhile
         again = [copy for record in claimed for copy in self._judge(record, rows.get(record.record_id))]

@@ -6,6 +6,7 @@ is under way, which has callbacks of its own.
 
 import asyncio
 import logging
+from enum import Enum, auto
 
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
@@ -18,6 +19,14 @@ log = logging.getLogger(__name__)
 
 COMMIT_DEADLINE_SECONDS = 5.0
 """aiokafka retries a commit for ever by itself; cancelling it is safe, the next one wins (facts: engine, section 5)."""
+
+
+class CommitResult(Enum):
+    """What came of a commit."""
+
+    ACCEPTED = auto()  # or nothing was to be committed
+    FENCED = auto()  # this member is no longer one: another one has its partitions, or is about to
+    UNANSWERED = auto()  # the broker is away
 
 
 class Committer:
@@ -35,22 +44,33 @@ class Committer:
             await asyncio.sleep(self._schedule.wait_seconds)
             await self.commit()
 
-    async def commit(self) -> bool:
-        """Commit what moved, within COMMIT_DEADLINE_SECONDS; False when the broker did not take it."""
+    async def commit(self, *, last: bool = False) -> CommitResult:
+        """Commit what changed, within COMMIT_DEADLINE_SECONDS; the `last` commit of an assignment names every partition.
+
+        Before the positions of an assignment are known nothing is committed: it would wipe out the mark of the last owner.
+        """
+        if not self._state.resumed:
+            return CommitResult.ACCEPTED
         try:
             async with asyncio.timeout(COMMIT_DEADLINE_SECONDS), self._one:
-                offsets = self._schedule.due(self._state.windows.committable())
-                if offsets:
-                    await self._source.commit(offsets)
-                    self._schedule.note_committed(offsets)
-                    metrics.COMMITS.labels("accepted").inc()
+                await self._send(last=last)
         except (CommitFailedError, IllegalStateError) as error:
             self._failed("fenced", f"commit refused, a rebalance is under way: {error}")
+            return CommitResult.FENCED
         except (TimeoutError, KafkaError) as error:
             self._failed("unanswered", f"no answer to a commit: {error or type(error).__name__}")
-        else:
-            return True
-        return False
+            return CommitResult.UNANSWERED
+        return CommitResult.ACCEPTED
+
+    async def _send(self, *, last: bool) -> None:
+        committable = self._state.windows.committable(last=last)
+        offsets = dict(committable) if last else self._schedule.due(committable)
+        if offsets:
+            calls = self._state.calls_made
+            await self._source.commit(offsets)
+            self._state.calls_confirmed = calls
+            self._schedule.note_committed(offsets)
+            metrics.COMMITS.labels("accepted").inc()
 
     def forget(self) -> None:
         """Start anew with an assignment. Idempotent."""

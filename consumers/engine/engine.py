@@ -16,14 +16,16 @@ from aiokafka.structs import TopicPartition
 
 from consumers import metrics
 from consumers.engine.check import Check
-from consumers.engine.committer import Committer
+from consumers.engine.committer import CommitResult, Committer
 from consumers.engine.intake import Intake
 from consumers.engine.lanes import Lanes
 from consumers.engine.pump import Pump
 from consumers.engine.record import Record
 from consumers.engine.sink import Sink
 from consumers.engine.state import EngineState
+from consumers.engine.takeover import Takeover
 from consumers.engine.tasks import TaskSet
+from consumers.engine.watchdog import Watchdog
 from consumers.ports import DeadLetterTopic, Provider, Source, Store
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Limits:
     slots: int
     drain_seconds: float
     commit_interval_seconds: float
+    stuck_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,15 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             self.state, ports.store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail
         )
         self._committer = Committer(self.state, ports.source, interval_seconds=limits.commit_interval_seconds)
+        self._takeover = Takeover(self.state, ports.source, commit=self._committer.commit)
+        self._taking_over = TaskSet(on_failure=self.fail)
         self._pump = Pump(self.state, ports.source, self._check, intake)
+        self._watchdog = Watchdog(self.state, ports.source, ports.store, stuck_seconds=limits.stuck_seconds)
 
     def start(self) -> None:
         """Start polling, writing and committing. The consumer has joined its group."""
         self._pumping.spawn(self._pump.run())
+        self._pumping.spawn(self._watchdog.run())
         self._tasks.spawn(self._sink.run())
         self._tasks.spawn(self._committer.run())
 
@@ -85,6 +92,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             await self._drain()
             await self._check.stop(timeout_seconds=STOP_TASKS_SECONDS)
             await self._sink.stop(timeout_seconds=STOP_TASKS_SECONDS)
+            await self._taking_over.cancel(timeout_seconds=STOP_TASKS_SECONDS)
             await self._tasks.cancel(timeout_seconds=STOP_TASKS_SECONDS)
         except Exception as error:  # lint: allow broad-except because the group must be left whatever happened here
             log.exception("the drain failed: what was in flight will be repeated")
@@ -94,10 +102,10 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Open fresh windows, before anything can be polled; aiokafka's assigned callback is no barrier."""
         if self._stopped:
             return
-        self.state.windows.open(assigned)
+        self.state.open_books(assigned)
         self._committer.forget()
-        self.state.draining = False
-        self.state.room.set()
+        self._taking_over.cancel_all()
+        self._taking_over.spawn(self._takeover.run())
         log.info("assigned %d partitions", len(assigned))
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
@@ -153,6 +161,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         started = loop.time()
         async with self._one_drain:
             self.state.draining = True
+            self._taking_over.cancel_all()
             self._check.give_back()
             self.state.give_back_ready()
             self._lanes.withdraw()
@@ -161,6 +170,8 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
             remaining = self._drain_seconds - (loop.time() - started)
             if not await self._sink.flush(timeout_seconds=max(remaining, 1.0)):
                 log.error("%d answers are not saved yet: the database does not answer", len(self._sink))
-            await self._committer.commit()
+            if await self._committer.commit(last=True) is CommitResult.FENCED:
+                # Another member took over, perhaps long ago, and it may have called what was called here since.
+                metrics.REPEATED_CALLS.inc(self.state.calls_made - self.state.calls_confirmed)
             self.state.close_books()
         log.info("drained: %d calls finished in %.1f s", calls, loop.time() - started)

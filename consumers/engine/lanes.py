@@ -37,12 +37,34 @@ class Lanes:
         self._provider = provider
         self._put = put
         self._tasks = TaskSet(on_failure=on_failure)
+        self._shared: dict[str, list[Record]] = {}  # token in a call -> the records that wait for the same answer
 
     def start_ready(self) -> None:
-        """Start calls while there are slots and ready records. Does not block."""
+        """Start calls while there are slots and ready records. Does not block.
+
+        A record whose token is in a call already shares that call. One with fields of its own never does: they are part
+        of what is asked.
+        """
         state = self._state
-        while state.ready and state.admission.free_slots() > 0 and not state.draining:
-            self._tasks.spawn(self._lane(state.begin_call()))
+        while state.ready and not state.draining:
+            key = _sharing_key(state.ready[0])
+            sharing = None if key is None else self._shared.get(key)
+            if sharing is not None:
+                sharing.append(state.board())
+                metrics.CALLS_SHARED.inc()
+            elif state.admission.free_slots() > 0:
+                self._start(key)
+            else:
+                return
+
+    def _start(self, key: str | None) -> None:
+        record, may_repeat = self._state.begin_call()
+        if may_repeat:
+            metrics.REPEATED_CALLS.inc()
+        records = [record]
+        if key is not None:
+            self._shared[key] = records
+        self._tasks.spawn(self._lane(records, key))
 
     def withdraw(self) -> None:
         """Give back the calls that were not sent yet; the others go on."""
@@ -60,31 +82,46 @@ class Lanes:
         log.error("%d calls outlasted the drain limit and were cut off: they will be repeated", len(self._tasks))
         await self._tasks.cancel(timeout_seconds=CUT_OFF_SECONDS)
 
-    async def _lane(self, record: Record) -> None:
+    async def _lane(self, records: list[Record], key: str | None) -> None:
+        """Make one call for the first of these records, and give its outcome to all that came to share it."""
+        record = records[0]
         started = monotonic()
         try:
             outcome: Outcome = Succeeded(await self._provider.call(record))
         except asyncio.CancelledError:
             if _asked_to_end():
-                self._state.end_call()
-                self._state.abandon(record)
+                self._end(records, key, give_back=True)
                 raise
             outcome = self._decide(record, TransientError("the call was cancelled from within"))
         except NotSentError:
-            self._state.end_call()
-            self._state.abandon(record)
+            record.window.give_back(record.offset)
+            self._end(records, key, give_back=True)
             return
         except Exception as error:  # noqa: BLE001 # lint: allow broad-except because this is the lane boundary
             outcome = self._decide(record, error)
-        self._state.end_call()
+        self._end(records, key)
         metrics.observe_call(outcome, monotonic() - started)
-        self._put(Settled(record, outcome))
+        for each in records:
+            self._put(Settled(each, outcome))
         self.start_ready()
+
+    def _end(self, records: list[Record], key: str | None, *, give_back: bool = False) -> None:
+        """Free the slot; nobody shares this call any more."""
+        self._state.end_call()
+        if key is not None:
+            del self._shared[key]
+        if give_back:
+            for each in records:
+                self._state.abandon(each)
 
     def _decide(self, record: Record, error: Exception) -> Outcome:
         if kind_of(error) is ErrorKind.UNEXPECTED:
             log.error("unexpected error in the call for %s", record.coordinates, exc_info=error)
         return decide(error)
+
+
+def _sharing_key(record: Record) -> str | None:
+    return None if record.extra else record.token
 
 
 def _asked_to_end() -> bool:

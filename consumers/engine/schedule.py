@@ -16,7 +16,7 @@ class CommitSchedule:
 
     def __init__(self, *, interval_seconds: float) -> None:
         self._interval = interval_seconds
-        self._committed: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._failures = 0
 
     @property
@@ -24,11 +24,11 @@ class CommitSchedule:
         """Time to let pass before the next commit: the interval, doubled for each failure in a row."""
         return max(self._interval, min(self._interval * 2.0**self._failures, BACKOFF_LIMIT_SECONDS))
 
-    def due(self, committable: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """TopicPartition -> offset to commit now: those that moved since the last commit of this assignment."""
-        return {partition: offset for partition, offset in committable.items() if self._committed.get(partition) != offset}
+    def due(self, committable: Mapping[TopicPartition, tuple[int, str]]) -> dict[TopicPartition, tuple[int, str]]:
+        """TopicPartition -> (offset, mark) to commit now: those that changed since the last commit of this assignment."""
+        return {partition: entry for partition, entry in committable.items() if self._committed.get(partition) != entry}
 
-    def note_committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def note_committed(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Remember what the broker accepted."""
         self._committed.update(offsets)
         self._failures = 0

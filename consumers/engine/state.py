@@ -6,8 +6,10 @@ from waiting to ready or settles them, lanes take from ready and free slots, the
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
+
+from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
 from consumers.engine.claims import Claims
@@ -27,6 +29,11 @@ class EngineState:
         self.admission = Admission(slots=slots)
         self.ready: deque[Record] = deque()
         self.draining = True  # until the first assignment
+        self.resumed = False  # whether it is known where the group left off in the assigned partitions
+        self.taken_over = asyncio.Event()  # set once they are marked: no call starts before
+        self.calls_made = 0
+        self.calls_confirmed = 0  # of those, the ones made before the last commit that was accepted
+        self.progress = 0  # changes with every record admitted or settled
         self.room = asyncio.Event()
 
     def admit(self, record: Record) -> bool:
@@ -35,6 +42,7 @@ class EngineState:
             return False
         self.admission.unsettled += 1
         self.admission.waiting += 1
+        self.progress += 1
         return True
 
     def hang(self) -> None:
@@ -42,13 +50,27 @@ class EngineState:
         self.admission.waiting -= 1
         self.room.set()
 
-    def begin_call(self) -> Record:
-        """Take the next ready record into a slot."""
+    def open_books(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin an assignment: fresh windows, whose positions are not known yet."""
+        self.windows.open(partitions)
+        self.resumed = False
+        self.taken_over.clear()
+        self.draining = False
+        self.room.set()
+
+    def board(self) -> Record:
+        """Take the next ready record along with a call that runs already: it takes no slot."""
         self.admission.waiting -= 1
-        self.admission.calling += 1
-        self.slot_time.take(self.clock())
         self.room.set()
         return self.ready.popleft()
+
+    def begin_call(self) -> tuple[Record, bool]:
+        """Take the next ready record into a slot; True beside it if a worker that was killed may have called it before."""
+        record = self.board()
+        self.admission.calling += 1
+        self.calls_made += 1
+        self.slot_time.take(self.clock())
+        return record, record.window.call(record.offset)
 
     def end_call(self) -> None:
         """Free the slot: the answer is here, or the call was cancelled."""
@@ -69,6 +91,7 @@ class EngineState:
         for done in (record, *released.followers):
             done.window.settle(done.offset)
             self.admission.unsettled -= 1
+        self.progress += 1
         self.room.set()
         return released.waiters
 
@@ -106,6 +129,8 @@ class EngineState:
 
         """
         self.windows.close()
+        self.resumed = False
+        self.taken_over.clear()
         if self.admission.waiting or self.admission.calling:
             msg = f"after a drain {self.admission.waiting} records wait and {self.admission.calling} are in a call"
             raise RuntimeError(msg)

@@ -10,20 +10,44 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka.structs import TopicPartition
 
+from topics.positions import CLEAN, RUNNING
+
 
 class PartitionWindow:
     """The unsettled offsets of one partition, in offset order."""
 
-    __slots__ = ("_next", "_unsettled", "closed")
+    __slots__ = ("_called", "_in_doubt_below", "_next", "_unsettled", "closed")
 
     def __init__(self) -> None:
         self._unsettled: dict[int, float] = {}  # offset -> when admitted; insertion-ordered, its first key is the head
+        self._called: set[int] = set()  # offsets with a call made here and no durable outcome yet
+        self._in_doubt_below = 0
         self._next: int | None = None
         self.closed = False
 
     def __len__(self) -> int:
         """Count the unsettled records."""
         return len(self._unsettled)
+
+    def resume(self, offset: int, *, in_doubt_below: int) -> None:
+        """Note where the group left off, and below which offset a worker that was killed may have called before."""
+        self._in_doubt_below = in_doubt_below
+        if self._next is None:
+            self._next = offset
+
+    def call(self, offset: int) -> bool:
+        """Note that a call is made; True if a worker that was killed may have made it before."""
+        self._called.add(offset)
+        return offset < self._in_doubt_below
+
+    def give_back(self, offset: int) -> None:
+        """Note that the call was not sent after all."""
+        self._called.discard(offset)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every call ever made below the committable offset or above has its durable outcome."""
+        return not self._called and (self.committable or 0) >= self._in_doubt_below
 
     def admit(self, offset: int, *, now: float = 0.0) -> bool:
         """Take responsibility for an offset; False if this window already had it or one above it."""
@@ -38,6 +62,7 @@ class PartitionWindow:
         if offset not in self._unsettled:
             return False
         del self._unsettled[offset]
+        self._called.discard(offset)
         return True
 
     @property
@@ -58,6 +83,7 @@ class PartitionWindow:
         """Forget what is unsettled: whoever owns the partition next reads it again. Idempotent."""
         self.closed = True
         self._unsettled.clear()
+        self._called.clear()
 
 
 class Windows:
@@ -93,10 +119,16 @@ class Windows:
             window.close()
         self._windows = {}
 
-    def committable(self) -> Mapping[TopicPartition, int]:
-        """TopicPartition -> next offset to read, for the partitions that were read from."""
-        found = ((partition, window.committable) for partition, window in self._windows.items())
-        return {partition: offset for partition, offset in found if offset is not None}
+    def committable(self, *, last: bool = False) -> Mapping[TopicPartition, tuple[int, str]]:
+        """TopicPartition -> (next offset to read, mark), for the partitions whose position is known.
+
+        Every mark is `running` but in the `last` commit of an assignment, after its drain.
+        """
+        return {
+            partition: (window.committable, CLEAN if last and window.clean else RUNNING)
+            for partition, window in self._windows.items()
+            if window.committable is not None
+        }
 
     def oldest(self) -> float | None:
         """When the oldest unsettled record was admitted; None where nothing is unsettled."""

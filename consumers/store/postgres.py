@@ -104,6 +104,11 @@ class PostgresStore:
                 f"another DATABASE_URL, or run `tokenflow migrate --adopt-group {group_id}` when {owner!r} has no members."
             )
 
+    async def ping(self) -> None:
+        """Return if the database answers. Raises StoreUnavailableError."""
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            await connection.execute("SELECT 1")
+
     async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
         """Return the rows that exist already, by record id. Raises StoreUnavailableError."""
         async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:

@@ -10,6 +10,7 @@ import pytest
 
 from consumers.engine.record import DeadLettered, ErrorKind
 from consumers.errors import RecordError, RejectedError, decide
+from consumers.metrics import REPEATED_CALLS
 from consumers.providers.http import ANSWER_LIMIT_BYTES, HttpProvider
 from tests.support.records import make_id, make_record
 from tests.support.rubbish import Answer, RubbishServer, answer, rubbish_server
@@ -257,6 +258,19 @@ async def test_the_request_says_who_asks_for_what_and_which_try_it_is() -> None:
         assert "Accept: application/json" in lines
         assert not any(line.lower().startswith("cookie") for line in lines)
     assert len(server.heads) == 2
+
+
+async def test_a_request_whose_connection_ends_is_sent_once_more_and_counted() -> None:
+    """The server takes each request and hangs up: two were sent, one was counted as a possible repeat, then it fails."""
+
+    async def hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    before = REPEATED_CALLS._value.get()
+    async with asyncio.timeout(SECONDS), _calling(hang_up) as (provider, server):
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await provider.call(make_record(1))
+        assert (len(server.heads), REPEATED_CALLS._value.get()) == (2, before + 1)
 
 
 async def test_a_connection_that_the_server_closed_in_between_costs_nothing() -> None:

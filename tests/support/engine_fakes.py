@@ -15,6 +15,7 @@ from asyncpg.pgproto.pgproto import UUID
 from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
 from consumers.engine.verdict import StoredRow
 from consumers.errors import StoreUnavailableError
+from topics.positions import Position
 
 P0 = TopicPartition("tokens", 0)
 
@@ -38,6 +39,9 @@ class FakeSource:
     def __init__(self) -> None:
         self.log: dict[TopicPartition, list[Polled]] = defaultdict(list)
         self.committed: dict[TopicPartition, int] = {}
+        self.marks: dict[TopicPartition, str] = {}
+        self.starts: dict[TopicPartition, int] = {}
+        self.positions_error: Exception | None = None
         self.commits: list[dict[TopicPartition, int]] = []
         self.position: dict[TopicPartition, int] = {}
         self.polls: list[int] = []
@@ -104,16 +108,25 @@ class FakeSource:
                     self.position[partition] = records[-1].offset + 1
         return found
 
-    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Commit, unless a fault is on."""
         if self.commit_hangs:
             await asyncio.Event().wait()
         if self.commit_error is not None:
             raise self.commit_error
-        for partition, offset in offsets.items():
+        for partition, (offset, mark) in offsets.items():
             self.on_commit(partition, offset)
-        self.commits.append(dict(offsets))
-        self.committed.update(offsets)
+            self.committed[partition], self.marks[partition] = offset, mark
+        self.commits.append({partition: offset for partition, (offset, _) in offsets.items()})
+
+    async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
+        """Tell where the group left off, unless a fault is on."""
+        if self.positions_error is not None:
+            raise self.positions_error
+        return {
+            at: Position(self.committed.get(at), self.marks.get(at, ""), self.starts.get(at, 0), len(self.log[at]))
+            for at in partitions
+        }
 
 
 @dataclass(slots=True)
@@ -148,6 +161,11 @@ class FakeStore:
         """Nothing hangs at first."""
         self.saving.set()
         self.reading.set()
+
+    async def ping(self) -> None:
+        """Answer, unless a fault is on."""
+        if self.away:
+            raise StoreUnavailableError("away")
 
     async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
         """Read, unless a fault is on; `deaf` does not hear its cancellation while it hangs."""

@@ -45,9 +45,14 @@ class World:
         await self.assigned(*partitions)
 
     async def committed(self) -> dict[TopicPartition, int]:
-        """Commit what may be committed; return what was committed in all."""
+        """Commit what may be committed; return the offsets that moved from the start of their partitions."""
         await self.engine._committer.commit()
-        return self.source.committed
+        return self.moved
+
+    @property
+    def moved(self) -> dict[TopicPartition, int]:
+        """Committed offsets above 0: a takeover commits every partition where it begins."""
+        return {partition: offset for partition, offset in self.source.committed.items() if offset}
 
     async def until(self, *, calls: int | None = None, rows: int | None = None, **counts: int) -> None:
         """Wait until the provider saw so many calls, the store has so many rows, the engine counts so many records."""
@@ -67,20 +72,22 @@ class World:
         assert len(self.engine.state.claims) == 0
 
 
-def make_world(*, slots: int = 10, drain_seconds: float = 2.0) -> World:
+def make_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0) -> World:
     """Build an engine that has not joined yet."""
     source, store, provider, dead_letters = FakeSource(), FakeStore(), FakeProvider(), FakeDeadLetters()
-    limits = Limits(slots=slots, drain_seconds=drain_seconds, commit_interval_seconds=0.02)
+    limits = Limits(slots=slots, drain_seconds=drain_seconds, commit_interval_seconds=0.02, stuck_seconds=stuck_seconds)
     ports = Ports(source, store, provider, dead_letters)
     return World(Engine(ports, intake=make_intake(None), limits=limits), source, store, provider, dead_letters)
 
 
 @asynccontextmanager
-async def running_world(*, slots: int = 10, drain_seconds: float = 2.0) -> AsyncIterator[World]:
+async def running_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0) -> AsyncIterator[World]:
     """An engine with partitions 0 and 1, until the block ends; it is stopped then, with every fault off."""
-    world = make_world(slots=slots, drain_seconds=drain_seconds)
+    world = make_world(slots=slots, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
     await world.assigned(P0, P1)
     world.engine.start()
+    async with asyncio.timeout(SECONDS):
+        await world.engine.state.taken_over.wait()
     try:
         yield world
     finally:
@@ -90,6 +97,7 @@ async def running_world(*, slots: int = 10, drain_seconds: float = 2.0) -> Async
         world.provider.release()
         world.dead_letters.open.set()
         world.source.commit_hangs, world.source.commit_error = False, None
+        world.source.positions_error = None
         async with asyncio.timeout(SECONDS):
             await world.engine.stop()
 

@@ -133,7 +133,8 @@ class BooksMachine(RuleBasedStateMachine):
     @rule()
     def call(self) -> None:
         """Start a call."""
-        self.calling.append(self.state.begin_call())
+        record, _ = self.state.begin_call()
+        self.calling.append(record)
 
     @precondition(lambda self: self.calling)
     @rule(at=st.integers(0, 99))

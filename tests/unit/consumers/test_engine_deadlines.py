@@ -6,6 +6,7 @@ import pytest
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
 from consumers.engine import committer, lanes
+from consumers.engine.committer import CommitResult
 from consumers.metrics import COMMITS
 from tests.support.engine_world import P0, SECONDS, World, running_world, turn_loop
 from tests.support.waiting import eventually
@@ -20,7 +21,7 @@ def quick_commits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _assert_committed(world: World, offset: int) -> None:
-    assert world.source.committed == {P0: offset}
+    assert world.moved == {P0: offset}
 
 
 async def _stop(world: World) -> None:
@@ -34,7 +35,7 @@ async def test_a_commit_that_hangs_ends_at_its_deadline_and_the_next_one_wins(qu
         world.source.commit_hangs = True
         world.source.append("a")
         await world.until(rows=1, unsettled=0)
-        assert not await world.engine._committer.commit()
+        assert await world.engine._committer.commit() is CommitResult.UNANSWERED
         world.source.append("b")
         await world.until(rows=2, unsettled=0)
         world.source.commit_hangs = False
@@ -54,7 +55,7 @@ async def test_a_refused_commit_is_no_failure(error: Exception, result: str) -> 
         world.source.commit_error = error
         world.source.append("a")
         await world.until(rows=1, unsettled=0)
-        assert not await world.engine._committer.commit()
+        assert (await world.engine._committer.commit()).name == result.upper()
         assert refused._value.get() > before
         world.source.commit_error = None
         assert await world.committed() == {P0: 1}
@@ -77,7 +78,9 @@ async def test_a_commit_that_hangs_does_not_hold_a_revoke_longer_than_its_deadli
         world.source.commit_hangs = True
         world.source.append("a")
         await world.until(rows=1, unsettled=0)
-        await world.rebalanced(P0)
+        await world.revoked()
+        world.source.commit_hangs = False
+        await world.assigned(P0)
         await world.until(unsettled=0, ready=0)
         assert world.provider.calls == ["a"]
         world.sound()

@@ -9,7 +9,7 @@ from tests.support.waiting import eventually
 
 
 def _assert_committed(world: World, offset: int) -> None:
-    assert world.source.committed == {P0: offset}
+    assert world.moved == {P0: offset}
 
 
 async def test_stored_records_are_skipped_without_a_call() -> None:

@@ -28,7 +28,7 @@ async def test_a_revoke_gives_back_what_is_ready_and_finishes_what_is_called() -
         world.provider.release()
         await revoke
         world.sound()
-        assert (len(world.store.rows), world.source.committed, len(world.engine.state.windows)) == (10, {P0: 10}, 0)
+        assert (len(world.store.rows), world.moved, len(world.engine.state.windows)) == (10, {P0: 10}, 0)
         assert len(world.provider.calls) == 10
         await world.assigned(P0)
         await world.until(rows=15, unsettled=0)
@@ -59,7 +59,7 @@ async def test_a_newer_copy_that_a_drain_releases_is_given_back() -> None:
         world.provider.release()
         await revoke
         world.sound()
-        assert world.source.committed == {P0: 1}
+        assert world.moved == {P0: 1}
         await world.assigned(P0)
         await world.until(unsettled=0)
         assert world.provider.calls == ["a"]
@@ -127,7 +127,7 @@ async def test_stop_twice_is_stop_once() -> None:
         await world.until(rows=1)
         await asyncio.gather(_stop(world), _stop(world))
         await _stop(world)
-        assert world.source.committed == {P0: 1}
+        assert world.moved == {P0: 1}
         world.sound()
 
 
@@ -142,7 +142,7 @@ async def test_stop_finishes_the_calls_and_commits_them() -> None:
         await turn_loop()
         world.provider.release()
         await stop
-        assert (len(world.store.rows), world.source.committed, world.provider.calls) == (3, {P0: 3}, ["a", "b", "c"])
+        assert (len(world.store.rows), world.moved, world.provider.calls) == (3, {P0: 3}, ["a", "b", "c"])
         world.sound()
 
 
@@ -158,7 +158,7 @@ async def test_stop_while_a_revoke_drains() -> None:
         await turn_loop()
         world.provider.release()
         await asyncio.gather(revoke, stop)
-        assert (len(world.store.rows), world.source.committed) == (1, {P0: 1})
+        assert (len(world.store.rows), world.moved) == (1, {P0: 1})
         world.sound()
 
 
@@ -185,7 +185,7 @@ async def test_a_drain_waits_for_every_statement_that_is_under_way() -> None:
         assert not revoke.done()
         world.store.quick.set()
         await revoke
-        assert (len(world.store.rows), world.source.committed) == (2, {P0: 2})
+        assert (len(world.store.rows), world.moved) == (2, {P0: 2})
         world.sound()
 
 

@@ -27,7 +27,7 @@ async def test_nothing_is_committed_before_its_row_is() -> None:
         world.store.saving.clear()
         world.source.append("a")
         await world.until(calls=1, persisting=1, calling=0)
-        assert await world.committed() in ({}, {P0: 0})
+        assert await world.committed() == {}
         world.store.saving.set()
         await world.until(rows=1, unsettled=0)
         assert await world.committed() == {P0: 1}
@@ -53,7 +53,7 @@ async def test_an_offset_never_passes_a_record_that_is_not_settled() -> None:
         for token in "abc":
             world.source.append(token)
         await world.until(rows=2, calling=1)
-        assert await world.committed() in ({}, {P0: 0})
+        assert await world.committed() == {}
         world.provider.release()
         await world.until(rows=3, unsettled=0)
         assert await world.committed() == {P0: 3}

@@ -73,7 +73,7 @@ def test_an_assignment_begins_with_fresh_windows() -> None:
     windows.open([P0, P1])
     old = windows[P0]
     old.admit(4)
-    assert (windows.committable(), len(windows), windows.partitions()) == ({P0: 4}, 2, (P0, P1))
+    assert (windows.committable(), len(windows), windows.partitions()) == ({P0: (4, "running")}, 2, (P0, P1))
     windows.open([P0])
     assert (old.closed, windows.committable(), len(windows)) == (True, {}, 1)
     windows.close()
