@@ -108,7 +108,7 @@ PROVIDER = "default"
 """Name of the one provider that there is."""
 _seconds = REQUEST_SECONDS.labels(PROVIDER)
 _answered = REQUESTS.labels(PROVIDER, "answered")
-_NO_CALL = {ErrorKind.MALFORMED, ErrorKind.UNSTORABLE}
+_NO_CALL = {ErrorKind.MALFORMED, ErrorKind.UNSTORABLE, ErrorKind.SET_ASIDE}
 """Kinds that are not what came of a call: nothing was called, or it was answered."""
 
 

@@ -122,6 +122,11 @@ class WorkerSettings(KafkaSettings):
         return self.rebalance_timeout_seconds + 30.0
 
     @property
+    def pause_seconds(self) -> float:
+        """How long this process may stand still before it must ask whether it is a member still: before it is replaced."""
+        return self.kafka_session_timeout_seconds / 2
+
+    @property
     def stuck_seconds(self) -> float:
         """How long a worker with due work may stand still before it counts as stuck: longer than any call or drain."""
         return self.drain_limit_seconds + self.watchdog_minutes * 60

@@ -29,6 +29,7 @@ from consumers.ports import Provider
 from consumers.providers.batch import BatchProvider
 from consumers.providers.http import HttpProvider
 from consumers.refusals import why_refused
+from consumers.set_aside import SetAside
 from consumers.settings import WorkerSettings
 from consumers.source import SubscriberSource
 from consumers.static_id import StaticIdGuard
@@ -110,13 +111,15 @@ class Worker:
         )
         source = SubscriberSource(broker, settings)
         pattern = re.compile(settings.token_pattern) if settings.token_pattern else None
+        careful = SetAside(source, store, make_intake(pattern))
         limits = Limits(
             slots=settings.slots,
             drain_seconds=settings.drain_limit_seconds,
             commit_interval_seconds=settings.commit_interval_seconds,
             stuck_seconds=settings.stuck_seconds,
+            pause_seconds=settings.pause_seconds,
         )
-        engine = Engine(Ports(source, store, provider, dead_letters), intake=make_intake(pattern), limits=limits)
+        engine = Engine(Ports(careful, store, provider, dead_letters), intake=careful.intake, limits=limits)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
         source.subscribe([settings.tokens_topic], guard)
         metrics.watch(engine, slots=settings.slots)

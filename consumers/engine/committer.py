@@ -44,8 +44,8 @@ class Committer:
             await asyncio.sleep(self._schedule.wait_seconds)
             await self.commit()
 
-    async def commit(self, *, last: bool = False) -> CommitResult:
-        """Commit what changed, within COMMIT_DEADLINE_SECONDS; the `last` commit of an assignment names every partition.
+    async def commit(self, *, last: bool = False, every: bool = False) -> CommitResult:
+        """Commit what changed, within COMMIT_DEADLINE_SECONDS; `every` partition, or the `last` time in an assignment: all.
 
         Before the positions of an assignment are known nothing is committed: it would wipe out the mark of the last owner.
         """
@@ -53,7 +53,7 @@ class Committer:
             return CommitResult.ACCEPTED
         try:
             async with asyncio.timeout(COMMIT_DEADLINE_SECONDS), self._one:
-                await self._send(last=last)
+                await self._send(last=last, every=every or last)
         except (CommitFailedError, IllegalStateError) as error:
             self._failed("fenced", f"commit refused, a rebalance is under way: {error}")
             return CommitResult.FENCED
@@ -62,9 +62,9 @@ class Committer:
             return CommitResult.UNANSWERED
         return CommitResult.ACCEPTED
 
-    async def _send(self, *, last: bool) -> None:
+    async def _send(self, *, last: bool, every: bool) -> None:
         committable = self._state.windows.committable(last=last)
-        offsets = dict(committable) if last else self._schedule.due(committable)
+        offsets = dict(committable) if every else self._schedule.due(committable)
         if offsets:
             calls = self._state.calls_made
             await self._source.commit(offsets)

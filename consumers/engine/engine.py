@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aiokafka import ConsumerRebalanceListener
 from aiokafka.structs import TopicPartition
@@ -19,6 +20,7 @@ from consumers.engine.check import Check
 from consumers.engine.committer import CommitResult, Committer
 from consumers.engine.intake import Intake
 from consumers.engine.lanes import Lanes
+from consumers.engine.pulse import Pulse
 from consumers.engine.pump import Pump
 from consumers.engine.record import Record
 from consumers.engine.sink import Sink
@@ -41,6 +43,7 @@ class Limits:
     drain_seconds: float
     commit_interval_seconds: float
     stuck_seconds: float
+    pause_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
     """Holds the parts together. Built inside the running loop, before the consumer exists; `start` once it has joined."""
 
     def __init__(self, ports: Ports, *, intake: Intake, limits: Limits) -> None:
-        self.state = EngineState(slots=limits.slots)
+        self.state = EngineState(slots=limits.slots, pause_seconds=limits.pause_seconds)
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._drain_seconds = limits.drain_seconds
         self._one_drain = asyncio.Lock()
@@ -73,6 +76,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._takeover = Takeover(self.state, ports.source, commit=self._committer.commit)
         self._taking_over = TaskSet(on_failure=self.fail)
         self._pump = Pump(self.state, ports.source, self._check, intake)
+        self._pulse = Pulse(self.state, commit=partial(self._committer.commit, every=True), on_ready=self._lanes.start_ready)
         self._watchdog = Watchdog(self.state, ports.source, ports.store, stuck_seconds=limits.stuck_seconds)
 
     def start(self) -> None:
@@ -81,6 +85,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._pumping.spawn(self._watchdog.run())
         self._tasks.spawn(self._sink.run())
         self._tasks.spawn(self._committer.run())
+        self._tasks.spawn(self._pulse.run())
 
     async def stop(self) -> None:
         """Drain and end every task. Legal in every state, idempotent, never raises: else no LeaveGroup would be sent."""

@@ -5,7 +5,7 @@ On `tokens` the headers `attempt`, `error-*` and `source-*` of outside producers
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from asyncpg.pgproto.pgproto import UUID
@@ -44,19 +44,8 @@ def make_intake(token_pattern: re.Pattern[str] | None) -> Intake:
     """Build the intake for a TOKEN_PATTERN (None = any 1-256 printable characters)."""
 
     def intake(polled: PolledRecord, window: PartitionWindow) -> Record:
-        record = Record(
-            window,
-            polled.topic,
-            polled.partition,
-            polled.offset,
-            polled.timestamp,
-            polled.key,
-            polled.value,
-            polled.headers,
-            record_id=None,  # type: ignore[arg-type]  # set below, on every path
-            token=None,
-        )
         header = read_headers(polled.headers)
+        record = _unread(polled, window, header)
         try:
             decoded = decode_value(polled.value, token_pattern)
         except MalformedValueError as error:
@@ -65,11 +54,31 @@ def make_intake(token_pattern: re.Pattern[str] | None) -> Intake:
         else:
             record.token, record.extra = decoded.token, decoded.extra
             record.record_id = _uuid(header.get(names.RECORD_ID)) or derived_id(record)
-        record.job_id = _uuid(header.get(names.JOB_ID))
-        record.redrive_count = _count(header.get(names.REDRIVE_COUNT))
         return record
 
     return intake
+
+
+def unread(polled: PolledRecord, window: PartitionWindow) -> Record:
+    """Take a record in without a look at its value; id and token are the caller's to set."""
+    return _unread(polled, window, read_headers(polled.headers))
+
+
+def _unread(polled: PolledRecord, window: PartitionWindow, header: Mapping[str, str]) -> Record:
+    return Record(
+        window,
+        polled.topic,
+        polled.partition,
+        polled.offset,
+        polled.timestamp,
+        polled.key,
+        polled.value,
+        polled.headers,
+        record_id=None,  # type: ignore[arg-type]  # set by the caller, on every path
+        token=None,
+        redrive_count=_count(header.get(names.REDRIVE_COUNT)),
+        job_id=_uuid(header.get(names.JOB_ID)),
+    )
 
 
 def derived_id(record: Record) -> UUID:

@@ -46,6 +46,8 @@ class Lanes:
         of what is asked.
         """
         state = self._state
+        if state.paused():
+            return
         while state.ready and not state.draining:
             key = _sharing_key(state.ready[0])
             sharing = None if key is None else self._shared.get(key)

@@ -24,6 +24,7 @@ class ErrorKind(StrEnum):
     MISCONFIGURED = "misconfigured"
     UNSTORABLE = "unstorable"
     UNEXPECTED = "unexpected"
+    SET_ASIDE = "set_aside"  # by an operator, before it was processed; never what came of a call
 
 
 @dataclass(slots=True, eq=False)

@@ -7,12 +7,14 @@ from waiting to ready or settles them, lanes take from ready and free slots, the
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from time import monotonic
 
 from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
 from consumers.engine.claims import Claims
+from consumers.engine.pause import Pause, uptime
 from consumers.engine.record import Record
 from consumers.engine.slot_time import SlotTime
 from consumers.engine.window import Windows
@@ -21,8 +23,10 @@ from consumers.engine.window import Windows
 class EngineState:
     """The engine's books. `draining`: nothing may start, and what is not in a call is given back."""
 
-    def __init__(self, *, slots: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, *, slots: int, pause_seconds: float = inf, clock: Callable[[], float] = monotonic) -> None:
         self.clock = clock
+        self.uptime: Callable[[], float] = uptime
+        self.pause = Pause(limit_seconds=pause_seconds, now=self.uptime())
         self.slot_time = SlotTime(slots=slots, now=clock())
         self.windows = Windows()
         self.claims = Claims()
@@ -55,8 +59,13 @@ class EngineState:
         self.windows.open(partitions)
         self.resumed = False
         self.taken_over.clear()
+        self.pause.end(self.uptime())
         self.draining = False
         self.room.set()
+
+    def paused(self) -> bool:
+        """Whether this process stood still and may have been replaced: no call may start."""
+        return self.pause.noticed(self.uptime())
 
     def board(self) -> Record:
         """Take the next ready record along with a call that runs already: it takes no slot."""

@@ -30,6 +30,7 @@ _SQL = Path(__file__).parent / "sql"
 SELECT_STORED = (_SQL / "select_stored.sql").read_text()
 UPSERT_OUTCOMES = (_SQL / "upsert_outcomes.sql").read_text()
 SELECT_OTHER_TOKENS = (_SQL / "select_other_tokens.sql").read_text()
+SELECT_SET_ASIDE = (_SQL / "select_set_aside.sql").read_text()
 UPSERT_DEAD_LETTERS = (_SQL / "upsert_dead_letters.sql").read_text()
 CLAIM_CONSUMER_GROUP = (_SQL / "claim_consumer_group.sql").read_text()
 SELECT_CONSUMER_GROUP = (_SQL / "select_consumer_group.sql").read_text()
@@ -114,6 +115,12 @@ class PostgresStore:
         async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             rows = await connection.fetch(SELECT_STORED, record_ids)
         return {row[0]: StoredRow(*row) for row in rows}
+
+    async def set_aside(self, topics: Collection[str]) -> dict[tuple[str, int, int], tuple[UUID, str | None]]:
+        """Return what was set aside: (topic, partition, offset) -> record id, token. Raises StoreUnavailableError."""
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            rows = await connection.fetch(SELECT_SET_ASIDE, list(topics))
+        return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
 
     async def save(self, settled: Sequence[Settled]) -> Collection[UUID]:
         """Commit outcomes and dead letters in one transaction; return the ids whose row belongs to another token.

@@ -14,6 +14,7 @@ from tests.support.waiting import eventually
 
 P0 = TopicPartition("tokens", 0)
 P1 = TopicPartition("tokens", 1)
+PAUSE_SECONDS = 60.0
 SECONDS = 5.0
 """Deadline of everything that a test of the engine waits for."""
 
@@ -75,7 +76,13 @@ class World:
 def make_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0) -> World:
     """Build an engine that has not joined yet."""
     source, store, provider, dead_letters = FakeSource(), FakeStore(), FakeProvider(), FakeDeadLetters()
-    limits = Limits(slots=slots, drain_seconds=drain_seconds, commit_interval_seconds=0.02, stuck_seconds=stuck_seconds)
+    limits = Limits(
+        slots=slots,
+        drain_seconds=drain_seconds,
+        commit_interval_seconds=0.02,
+        stuck_seconds=stuck_seconds,
+        pause_seconds=PAUSE_SECONDS,
+    )
     ports = Ports(source, store, provider, dead_letters)
     return World(Engine(ports, intake=make_intake(None), limits=limits), source, store, provider, dead_letters)
 
