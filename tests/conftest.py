@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from tests.support import services
+from tests.support import containers, services
 from tests.support.mock_processes import MockProcess, running_mock_api
 from tests.support.system import System, running_system
 
@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A run that was started in the background of a shell has SIGINT ignored, and so would every process that it starts.
     """
+    containers.are_wanted()  # a wrong TEST_BACKEND is told before any test runs
     set_hypothesis_home_dir(config.rootpath / ".hypothesis")
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -56,9 +57,12 @@ def kafka(clear_environment: None, services_folder: Path) -> Iterator[str]:
     given = os.environ.get("TEST_KAFKA_BOOTSTRAP_SERVERS")
     if given:
         yield given
-        return
-    with services.running(lambda: services.make_kafka(services_folder)) as broker:
-        yield broker.bootstrap_servers
+    elif containers.are_wanted():
+        with containers.or_fail(), containers.running_kafka() as address:
+            yield address
+    else:
+        with services.running(lambda: services.make_kafka(services_folder)) as broker:
+            yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +71,12 @@ def database_url(clear_environment: None, services_folder: Path) -> Iterator[str
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
         yield given
-        return
-    with services.running(lambda: services.make_postgres(services_folder)) as server:
-        yield server.database_url
+    elif containers.are_wanted():
+        with containers.or_fail(), containers.running_postgres() as url:
+            yield url
+    else:
+        with services.running(lambda: services.make_postgres(services_folder)) as server:
+            yield server.database_url
 
 
 @pytest.fixture(scope="session")
