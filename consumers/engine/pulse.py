@@ -2,8 +2,8 @@
 
 After a pause longer than the group waits, another member has the partitions, and the one that wakes up does not know it yet:
 it would call its whole ready queue a second time. So a pause holds the calls back until the broker has accepted a commit,
-which only a member can make; one that was replaced is refused, and the revoke that follows gives the queue back. An outage is
-no pause: the process runs, nobody can take over, and the calls go on.
+which only a member can make; one that was replaced is refused, and the revoke that follows gives the queue back. An outage
+is no pause: the process runs, nobody can take over, and the calls go on.
 """
 
 import asyncio
