@@ -66,6 +66,9 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
             registry=self.registry,
         )
+        for counter, results in ((self.late, ("acknowledged", "failed")), (self.reads, ("answered", "failed"))):
+            for result in results:
+                counter.labels(result)  # from 0: rate() misses what a series begins with
 
     def accepted(self) -> int:
         """Records whose POST got its 202 since this process started."""

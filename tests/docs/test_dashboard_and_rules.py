@@ -2,13 +2,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from infra.lint.check import ROOT
 from infra.lint.metrics_table import metrics_of_all_processes
 from infra.prometheus.local import CONFIGURATION, RULES
 from tests.support.dashboards import DATA_SOURCE, FOLDER, metric_names, panels, read_dashboard
 
+WORKER_SETTINGS = ("WORKER_PORT", "WORKER_INDEX")
 PROMETHEUS_OWN = {"up"}
 """Made by Prometheus itself, for each target."""
-CLIENT_LIBRARY = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
+CLIENT_LIBRARY = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds"}
 """What the client library exports of every process; infra/lint/metrics_table.py leaves them out of the catalogues."""
 
 
@@ -99,6 +101,18 @@ def test_grafana_is_told_the_scrape_interval() -> None:
     (interval,) = re.findall(r"^ +scrape_interval: (\S+)", CONFIGURATION.read_text("utf-8"), re.MULTILINE)
     provisioned = (FOLDER.parent / "provisioning" / "datasources" / "prometheus.yml").read_text("utf-8")
     assert re.search(rf"^ +timeInterval: {interval}\b", provisioned, re.MULTILINE)
+
+
+def test_prometheus_scrapes_services_of_docker_compose() -> None:
+    """Every host is a service there, and the workers' port is the one that their settings add up to."""
+    text = CONFIGURATION.read_text("utf-8")
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    services = re.findall(r"^  ([a-z-]+):$", compose, re.MULTILINE)
+    hosts = re.findall(r'targets: \["([a-z-]+):\d+"\]', text) + re.findall(r"names: \[([a-z-]+)\]", text)
+    assert set(hosts) - {"localhost"} == {"api", "lag-exporter", "workers"} <= set(services)
+    (port,) = re.findall(r"^ +port: (\d+)", text, re.MULTILINE)
+    first, index = (int(re.findall(rf'^ +{name}: "?(\d+)"?$', compose, re.MULTILINE)[0]) for name in WORKER_SETTINGS)
+    assert int(port) == first + index
 
 
 def shown() -> list[Any]:

@@ -40,15 +40,15 @@ class Prometheus:
         self._url = url
 
     async def query(self, expression: str, *, at: float | None = None) -> list[Series]:
-        """Evaluate an expression at a moment (epoch seconds), or now."""
+        """Evaluate an expression at a moment (epoch seconds), or now; of a range (`x[1m]`) the samples as scraped."""
         found = await self._ask("query", query=expression, time=f"{time.time() if at is None else at:.3f}")
-        return [Series(each["metric"], (_point(each["value"]),)) for each in found]
+        return [Series(each["metric"], _points(each)) for each in found]
 
     async def query_range(self, expression: str, *, start: float, end: float, step_seconds: float) -> list[Series]:
         """Evaluate an expression at every step of a time."""
         span = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_seconds:g}"}
         found = await self._ask("query_range", query=expression, **span)
-        return [Series(each["metric"], tuple(map(_point, each["values"]))) for each in found]
+        return [Series(each["metric"], _points(each)) for each in found]
 
     async def value(self, expression: str, *, at: float | None = None) -> float | None:
         """Return the one value of an expression, None where there is none."""
@@ -83,7 +83,7 @@ def running_prometheus(folder: Path, *, scrape_seconds: float) -> Iterator[Local
         yield prometheus
 
 
-def _point(pair: object) -> tuple[float, float]:
-    assert isinstance(pair, list)
-    moment, value = pair
-    return float(moment), float(value)
+def _points(series: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
+    """Read one value, or several where a range was asked for."""
+    pairs = series["values"] if "values" in series else [series["value"]]
+    return tuple((float(moment), float(value)) for moment, value in pairs)
