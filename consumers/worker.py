@@ -109,9 +109,9 @@ class Worker:
             client_id=f"tokenflow-worker-{settings.worker_index}",
             max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES,
         )
-        source = SubscriberSource(broker, settings)
         pattern = re.compile(settings.token_pattern) if settings.token_pattern else None
-        careful = SetAside(source, store, make_intake(pattern))
+        aside = SetAside(store, make_intake(pattern))
+        source = SubscriberSource(broker, settings, before_poll=aside.learn)
         limits = Limits(
             slots=settings.slots,
             drain_seconds=settings.drain_limit_seconds,
@@ -119,7 +119,7 @@ class Worker:
             stuck_seconds=settings.stuck_seconds,
             pause_seconds=settings.pause_seconds,
         )
-        engine = Engine(Ports(careful, store, provider, dead_letters), intake=careful.intake, limits=limits)
+        engine = Engine(Ports(source, store, provider, dead_letters), intake=aside.intake, limits=limits)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
         source.subscribe([settings.tokens_topic], guard)
         metrics.watch(engine, slots=settings.slots)

@@ -105,6 +105,12 @@ class PostgresStore:
                 f"another DATABASE_URL, or run `tokenflow migrate --adopt-group {group_id}` when {owner!r} has no members."
             )
 
+    async def group(self) -> str | None:
+        """Name the consumer group that has claimed this database, if one has. Raises StoreUnavailableError."""
+        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            owner: str | None = await connection.fetchval(SELECT_CONSUMER_GROUP)
+        return owner
+
     async def ping(self) -> None:
         """Return if the database answers. Raises StoreUnavailableError."""
         async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
