@@ -4,7 +4,7 @@ Not a handler: FastStream swallows what a handler or the parser raises after the
 lost without a trace (facts: faststream, A4; docs/decisions/0001).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener
@@ -24,11 +24,15 @@ POLL_WATCHDOG_OFF_MS = 2**31 - 1
 """A closed gate may stop polling for hours; being alive is the watchdog's question, not the broker's."""
 
 
+BeforePoll = Callable[[Collection[TopicPartition]], Awaitable[None]]
+
+
 class SubscriberSource:
     """Implements consumers.ports.Source. `subscribe` before the broker starts; poll and commit while it runs."""
 
-    def __init__(self, broker: KafkaBroker, settings: WorkerSettings) -> None:
+    def __init__(self, broker: KafkaBroker, settings: WorkerSettings, *, before_poll: BeforePoll) -> None:
         self._broker = broker
+        self._before_poll = before_poll
         self._settings = settings
         self._subscriber: Any = None  # FastStream's subscriber; its consumer is None before start and after stop
 
@@ -48,6 +52,7 @@ class SubscriberSource:
         self, *partitions: TopicPartition, timeout_ms: int, max_records: int
     ) -> Mapping[TopicPartition, Sequence[PolledRecord]]:
         """Poll; see consumers.ports.Source."""
+        await self._before_poll(partitions)
         polled: Mapping[TopicPartition, Sequence[PolledRecord]] = await self._subscriber.consumer.getmany(
             *partitions, timeout_ms=timeout_ms, max_records=max_records
         )
