@@ -8,6 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from consumers.engine.watchdog import Stillness, StuckError, due_records
+from consumers.loop_guard import EXIT_STUCK
 from tests.support.engine_world import P0, P1, SECONDS, World, running_world
 from topics.positions import Position
 
@@ -56,20 +57,37 @@ async def test_an_outage_or_an_empty_queue_is_no_reason_to_end(away: str) -> Non
                 await world.engine.failed()
 
 
-def test_a_loop_that_is_blocked_ends_the_process_with_its_stacks() -> None:
-    """A call that never awaits: the thread sees it, shows where, and ends the process at once."""
+@pytest.mark.parametrize("block", ["time.sleep(30)", "re.fullmatch('(a+)+b', 'a' * 200)"])
+def test_a_loop_that_is_blocked_ends_the_process_with_its_stacks(block: str) -> None:
+    """A call that never awaits: shown where, and ended; also one in C that lets no thread of Python run meanwhile."""
     code = (
-        "import asyncio, time\n"
+        "import asyncio, re, time\n"
         "from consumers.loop_guard import LoopGuard\n"
         "async def blocked():\n"
         "    async with LoopGuard(stuck_seconds=0.3):\n"
-        "        await asyncio.sleep(0.05)\n"
-        "        time.sleep(30)\n"
+        "        await asyncio.sleep(0.5)\n"
+        f"        {block}\n"
         "asyncio.run(blocked())\n"
     )
     ended = subprocess.run(  # noqa: S603 - the code above
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
     )
-    assert ended.returncode == 70
+    assert ended.returncode == EXIT_STUCK
     assert "in blocked" in ended.stderr
-    assert "has not run for" in ended.stderr
+
+
+def test_a_loop_that_runs_is_left_alone_and_after_the_block_nobody_watches() -> None:
+    """Three times the limit while it runs; blocked after the end of the block."""
+    code = (
+        "import asyncio, time\n"
+        "from consumers.loop_guard import LoopGuard\n"
+        "async def runs():\n"
+        "    async with LoopGuard(stuck_seconds=0.3):\n"
+        "        await asyncio.sleep(0.9)\n"
+        "asyncio.run(runs())\n"
+        "time.sleep(0.6)\n"
+    )
+    done = subprocess.run(  # noqa: S603 - the code above
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
