@@ -35,6 +35,13 @@ class Source(Protocol):
         """
         ...
 
+    async def read_to(self, partition: TopicPartition) -> int:
+        """Return the offset that the next poll begins at; every record below it was returned by getmany.
+
+        Waits until there is one, which a new assignment has after a moment.
+        """
+        ...
+
     async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
         """Read where the group left off in these partitions, and where their logs start and end. Raises KafkaError."""
         ...

@@ -62,6 +62,10 @@ class SubscriberSource:
         """Commit; see consumers.ports.Source."""
         await self._subscriber.consumer.commit(dict(offsets))
 
+    async def read_to(self, partition: TopicPartition) -> int:
+        """Return where the next poll begins; see consumers.ports.Source."""
+        return int(await self._subscriber.consumer.position(partition))
+
     async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
         """Read the group's positions; see consumers.ports.Source."""
         return await read_positions(self._settings, partitions)

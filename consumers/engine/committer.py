@@ -63,6 +63,9 @@ class Committer:
         return CommitResult.ACCEPTED
 
     async def _send(self, *, last: bool, every: bool) -> None:
+        for partition, window in tuple(self._state.windows.items()):
+            if not len(window):
+                window.pass_to(await self._source.read_to(partition))
         committable = self._state.windows.committable(last=last)
         offsets = dict(committable) if every else self._schedule.due(committable)
         if offsets:

@@ -65,6 +65,14 @@ class PartitionWindow:
         self._called.discard(offset)
         return True
 
+    def pass_to(self, offset: int) -> None:
+        """Pass what holds no record, such as a transaction's marker, up to where the partition was read.
+
+        Ignored while a record is unsettled: then the head is what counts.
+        """
+        if not self.closed and not self._unsettled and offset > (self._next or 0):
+            self._next = offset
+
     @property
     def committable(self) -> int | None:
         """Next offset that the group should read: the first unsettled one, else last + 1; None before any record."""

@@ -119,6 +119,10 @@ class FakeSource:
             self.committed[partition], self.marks[partition] = offset, mark
         self.commits.append({partition: offset for partition, (offset, _) in offsets.items()})
 
+    async def read_to(self, partition: TopicPartition) -> int:
+        """Tell the offset of the next poll."""
+        return self.position.get(partition, 0)
+
     async def positions(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, Position]:
         """Tell where the group left off, unless a fault is on."""
         if self.positions_error is not None:

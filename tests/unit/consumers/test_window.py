@@ -67,6 +67,20 @@ def test_a_closed_window_takes_nothing_and_a_late_settle_moves_nothing() -> None
     assert (window.closed, len(window), window.settle(1), window.admit(2)) == (True, 0, False, False)
 
 
+def test_a_marker_at_the_end_is_passed_once_nothing_is_unsettled() -> None:
+    """A transaction ends with a marker, which is no record: the offset passes it, but never a record."""
+    window = PartitionWindow()
+    window.admit(4)
+    window.pass_to(6)
+    assert window.committable == 4
+    window.settle(4)
+    assert window.committable == 5
+    window.pass_to(6)
+    window.pass_to(3)
+    assert window.committable == 6
+    assert window.admit(6)
+
+
 def test_an_assignment_begins_with_fresh_windows() -> None:
     """The windows of the last assignment are closed, whoever still holds one; committable lists what was read from."""
     windows = Windows()
