@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.postgres.dead_letters import DeadLetter, Original
+from infra.set_aside.aside import Done
 
 FACTS_WIDTH: Final = 38
 """A record id has 36 characters; time, the longest kind and an attempt of three digits have 38."""
@@ -49,6 +50,20 @@ def letter_text(letter: DeadLetter, original: Original) -> str:
     lines = [f"{name:<12}{text}" for name, text in fields.items()]
     lines += [f"headers     {len(original.headers)}", *(_header(name, value) for name, value in original.headers)]
     return "\n".join([*lines, *_payload(original.payload)])
+
+
+def set_aside_text(done: Done) -> str:
+    """Say what became of the record that was to be set aside, and what can still change it."""
+    record = done.record
+    name = (
+        f"{record.coordinates} (record {record.record_id}, token {'-' if record.token is None else printable(record.token)})"
+    )
+    if done.written:
+        return (
+            f"{name} is set aside: `tokenflow dlq show {record.record_id}` shows it.\n"
+            "No worker begins a call for it. One that runs now goes on, and its outcome will take this one's place."
+        )
+    return f"{name} is {done.outcome} already: nothing was changed."
 
 
 def moment(at: datetime) -> str:

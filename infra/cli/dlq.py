@@ -1,6 +1,7 @@
 """`tokenflow dlq`: browse the dead letters. Everything is read from PostgreSQL, whose row decides (DESIGN: dead letters)."""
 
 import asyncio
+import logging
 import sys
 from dataclasses import asdict
 from typing import Annotated, Final
@@ -8,18 +9,25 @@ from uuid import UUID
 
 import msgspec
 import typer
+from aiokafka.structs import TopicPartition
 from rich.console import Console
 
 from consumers.engine.record import ErrorKind
 from infra.cli import addresses
-from infra.cli.dead_letters import letter_table, letter_text
+from infra.cli.dead_letters import letter_table, letter_text, set_aside_text
 from infra.errors import ExpectedError
 from infra.postgres.dead_letters import list_dead_letters, read_dead_letter
+from infra.set_aside.aside import set_aside
+from topics.connection import KafkaConnectionError
+from topics.settings import KafkaSettings, load_settings
 
 WIDTH: Final = 80
 """Where the output is not a terminal: a file, a pipe."""
 
-app = typer.Typer(help="Browse the dead letters: records that will not be tried again by themselves.", no_args_is_help=True)
+app = typer.Typer(
+    help="The dead letters: records that will not be tried again by themselves. Browse them, or make one.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")
@@ -61,6 +69,24 @@ def show(
         sys.stdout.buffer.flush()
 
 
+@app.command("set-aside")
+def set_aside_record(
+    topic: Annotated[str, typer.Argument(help="Topic that workers read.")],
+    partition: Annotated[int, typer.Argument(min=0, max=2**31 - 1, help="Partition, from 0.")],
+    offset: Annotated[int, typer.Argument(min=0, max=2**63 - 1, help="Offset of the record.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the dead letter.")] = "set aside by an operator",
+) -> None:
+    """Make a dead letter of one record before it is processed, so that no worker calls for it. Workers may run or not."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one sentence of ours says it
+    settings = load_settings(KafkaSettings).model_copy(update={"kafka_bootstrap_servers": _kafka()})
+    try:
+        done = asyncio.run(set_aside(settings, _database_url(), TopicPartition(topic, partition), offset, reason=reason))
+    except KafkaConnectionError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(set_aside_text(done))
+
+
 def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
@@ -70,5 +96,14 @@ def _database_url() -> str:
     found = addresses.of_settings().database_url or addresses.of_running_stack().database_url
     if found is None:
         msg = "Which database? Run `tokenflow up` in this folder, or set DATABASE_URL."
+        raise ExpectedError(msg)
+    return found
+
+
+def _kafka() -> str:
+    """Choose what KAFKA_BOOTSTRAP_SERVERS says, else the stack that runs from this folder."""
+    found = addresses.of_settings().kafka_bootstrap_servers or addresses.of_running_stack().kafka_bootstrap_servers
+    if found is None:
+        msg = "Which Kafka? Run `tokenflow up` in this folder, or set KAFKA_BOOTSTRAP_SERVERS."
         raise ExpectedError(msg)
     return found

@@ -1,0 +1,1 @@
+"""Setting one record aside by its coordinates: `tokenflow dlq set-aside`."""

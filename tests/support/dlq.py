@@ -1,0 +1,23 @@
+"""`tokenflow dlq` as a user runs it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.processes import ROOT
+from tests.support.system import System
+
+
+async def dlq(system: System, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in a folder where no stack runs, with the settings of a system; output is bytes."""
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "infra.cli", "dlq", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **system.environment},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
