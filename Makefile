@@ -58,3 +58,4 @@ lock: ## Resolve infra/python/*.lock from pyproject.toml (UPGRADE=1 takes the ne
 	$(COMPILE) --output-file infra/python/runtime.lock pyproject.toml
 	$(COMPILE) --extra local --output-file infra/python/local.lock pyproject.toml
 	$(COMPILE) --extra local --extra dev --output-file infra/python/dev.lock pyproject.toml
+	$(COMPILE) --extra bench --constraint infra/python/dev.lock --output-file infra/python/bench.lock pyproject.toml
