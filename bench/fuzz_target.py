@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from consumers.dead_letters import dead_letter_headers
+from consumers.next_hop import dead_letter_headers
 from consumers.engine.intake import Intake, make_intake
 from consumers.engine.record import DeadLettered, ErrorKind
 from consumers.engine.window import PartitionWindow

@@ -1,4 +1,4 @@
-"""The DLQ topic: dead letters as records, with the original bytes and the reason.
+"""The next hop of a record that failed: a copy in the retry topic, or a dead letter; original bytes, and the reason.
 
 Implements consumers.ports.DeadLetterTopic with aiokafka's own producer, not FastStream's `publish`, whose headers are a
 mapping of text to text: a dead letter carries the record's headers, any bytes and repeats included, behind ours. A batch
@@ -8,6 +8,7 @@ retires the producer: a new one takes over, and what had failed is produced agai
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,10 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 
 from consumers import metrics
 from consumers.engine.backoff import Backoff
-from consumers.engine.record import DeadLettered, Record, Settled
-from topics import headers as names
-from topics.headers import connect_headers, hop_headers
+from consumers.engine.record import DeadLettered, Outcome, Record, Retrying, Settled
+from consumers.errors import RetryTooLargeError
+from consumers.next_hop import dead_letter_headers, retry_headers
+from topics.catalogue import retry_delay_seconds
 from topics.record import MAX_TOKEN_CHARACTERS
 
 log = logging.getLogger(__name__)
@@ -57,8 +59,9 @@ class _GivenUpError(KafkaError):  # type: ignore[misc]  # as above
 class DeadLetterProducer:
     """Produces to the DLQ topic, for as long as it takes. `start` before the first produce, `stop` after the last."""
 
-    def __init__(self, topic: str, make_producer: Callable[[], AIOKafkaProducer]) -> None:
+    def __init__(self, topic: str, make_producer: Callable[[], AIOKafkaProducer], *, retry_topic: str | None = None) -> None:
         self._topic = topic
+        self._retry_topic = retry_topic
         self._make_producer = make_producer
         self._live: _Connection | None = None
         self._one_change = asyncio.Lock()
@@ -76,11 +79,11 @@ class DeadLetterProducer:
                 await self._retire(live)
 
     async def produce(self, settled: Settled) -> None:
-        """Return when every in-sync replica has the dead letter; waits as long as Kafka is away.
+        """Return when every in-sync replica has the copy or the dead letter; waits as long as Kafka is away.
 
-        One that the topic does not take for its size goes out without its value, a large key and all headers that the
-        record brought: the row keeps them, and a key or header out of all proportion stops nobody. Raises
-        MessageSizeTooLargeError where even that is too large: the topic is set too small.
+        A retry copy that its topic does not take for its size raises RetryTooLargeError. A dead letter goes out without
+        its value, a large key and all headers that the record brought: the row keeps them, and a key or header out of all
+        proportion stops nobody. Raises MessageSizeTooLargeError where even that is too large: the topic is set too small.
         """
         whole = True
         backoff = Backoff()
@@ -89,31 +92,35 @@ class DeadLetterProducer:
             try:
                 if live is not None:
                     await live.acknowledged(await self._hand_over(live.producer, settled, whole=whole))
-                    metrics.DEAD_LETTERS.labels("whole" if whole else "without_payload").inc()
+                    _count(settled.outcome, whole=whole)
                     return
             except TOO_LARGE as error:
+                if not isinstance(error, _OversizeError):
+                    await self._replace(live)
+                if isinstance(settled.outcome, Retrying):
+                    raise RetryTooLargeError(str(error)) from error
                 if not whole:
                     raise
                 log.warning("%s goes to the DLQ without its payload: %s", settled.record.coordinates, error)
                 whole = False
-                if not isinstance(error, _OversizeError):
-                    await self._replace(live)
                 continue
             except KafkaTimeoutError as error:  # it never entered a batch
-                log.warning("%s waits to be produced to the DLQ: %r", settled.record.coordinates, error)
+                log.warning("%s waits to be produced: %r", settled.record.coordinates, error)
             except KafkaError as error:
-                log.warning("%s is produced to the DLQ again: %r", settled.record.coordinates, error)
+                log.warning("%s is produced again: %r", settled.record.coordinates, error)
                 await self._replace(live)
             else:
                 await self._replace(None)
             await asyncio.sleep(backoff.next_seconds())
 
     async def _hand_over(self, producer: AIOKafkaProducer, settled: Settled, *, whole: bool) -> asyncio.Future[object]:
-        """Put a dead letter into a batch; the future is done when it is acknowledged."""
+        """Put a copy or a dead letter into a batch; the future is done when it is acknowledged."""
         record, outcome = settled.record, settled.outcome
+        if isinstance(outcome, Retrying):
+            return await self._hand_over_retry(producer, record, outcome)
         assert isinstance(outcome, DeadLettered)  # noqa: S101 - a bug of ours otherwise
         key, value = (record.key, record.value) if whole else (_small(record.key), None)
-        headers = dead_letter_headers(record, outcome, whole=whole)
+        headers = dead_letter_headers(record, outcome, whole=whole, now=time.time())
         try:
             if value is not None or key is not None:
                 return _future(await producer.send(self._topic, value, key=key, headers=headers))
@@ -124,6 +131,21 @@ class DeadLetterProducer:
         batch.append(key=None, value=None, timestamp=None, headers=headers)
         partitions = sorted(await producer.partitions_for(self._topic))
         return _future(await producer.send_batch(batch, self._topic, partition=partitions[record.offset % len(partitions)]))
+
+    async def _hand_over_retry(
+        self, producer: AIOKafkaProducer, record: Record, outcome: Retrying
+    ) -> asyncio.Future[object]:
+        """Put a retry copy into a batch, for the partition whose number its record has: the same worker reads both."""
+        assert self._retry_topic is not None  # noqa: S101 - a bug of ours otherwise
+        partitions = sorted(await producer.partitions_for(self._retry_topic))
+        partition = partitions[record.source.partition % len(partitions)]
+        headers = retry_headers(record, outcome, delay_seconds=retry_delay_seconds(self._retry_topic), now=time.time())
+        try:
+            return _future(
+                await producer.send(self._retry_topic, record.value, key=record.key, partition=partition, headers=headers)
+            )
+        except MessageSizeTooLargeError as error:
+            raise _OversizeError(str(error)) from error
 
     async def _replace(self, failed: _Connection | None) -> None:
         """Retire a producer that failed, once; where no new one connects, the next try comes here again."""
@@ -160,6 +182,11 @@ class DeadLetterProducer:
             log.warning("the producer of dead letters did not stop cleanly: %r", error)
 
 
+def _count(outcome: Outcome, *, whole: bool) -> None:
+    if isinstance(outcome, DeadLettered):
+        metrics.DEAD_LETTERS.labels("whole" if whole else "without_payload").inc()
+
+
 def _small(key: bytes | None) -> bytes | None:
     """Keep a key that is small enough never to matter."""
     return key if key is None or len(key) <= SMALL_KEY_BYTES else None
@@ -169,28 +196,3 @@ def _future(sent: Any) -> asyncio.Future[object]:
     """What aiokafka's sends return, typed."""
     assert isinstance(sent, asyncio.Future)  # noqa: S101 - aiokafka ships no types
     return sent
-
-
-def dead_letter_headers(record: Record, outcome: DeadLettered, *, whole: bool) -> list[tuple[str, bytes | None]]:
-    """Headers of a dead letter: ours, Kafka Connect's names for the same, then the record's own. Pure."""
-    ours = {
-        names.RECORD_ID: str(record.record_id),
-        names.JOB_ID: None if record.job_id is None else str(record.job_id),
-        names.ATTEMPT: str(record.attempt),
-        names.REDRIVE_COUNT: str(record.redrive_count),
-        names.ERROR_KIND: outcome.kind,
-        names.ERROR_MESSAGE: outcome.message,
-        names.SOURCE_TOPIC: record.topic,
-        names.SOURCE_PARTITION: str(record.partition),
-        names.SOURCE_OFFSET: str(record.offset),
-        names.SOURCE_TIMESTAMP: str(record.timestamp_ms),
-        names.TRACEPARENT: names.read_headers(record.headers).get(names.TRACEPARENT) if whole else None,
-    }
-    connect = connect_headers(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        exception_class=f"tokenflow.{outcome.kind}",
-        exception_message=outcome.message,
-    )
-    return hop_headers(record.headers if whole else (), ours | connect)

@@ -2,17 +2,17 @@
 
     RecordError                    fate of the record                             its offset
     |- RejectedError               dead letter at once: a retry cannot mend it    moves on, once the row is committed
-    |- TransientError              dead letter                                    moves on, once the row is committed
-    |- RateLimitedError            dead letter                                    moves on, once the row is committed
-    |- UnavailableError            dead letter                                    moves on, once the row is committed
-    |- MisconfiguredError          dead letter                                    moves on, once the row is committed
+    |- TransientError              retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
+    |- RateLimitedError            retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
+    |- UnavailableError            retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
+    |- MisconfiguredError          retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
     '- UnstorableError             dead letter without the answer                 moves on, once the row is committed
-    any other exception            a bug: logged with coordinates, dead letter    moves on, once the row is committed
+    any other exception            a bug: logged with coordinates, as Transient   moves on, once the row is committed
 
     NotSentError                   given back, as if never called                 does not move
     StoreUnavailableError          none: the row is written when the database is back      does not move
 
-There is no retry topic yet: `decide` is where the fates of the second column will part ways.
+`decide` is where the fates of the second column part ways.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ import ssl
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from consumers.engine.record import DeadLettered, ErrorKind, Outcome
+from consumers.engine.record import DeadLettered, ErrorKind, Outcome, Retrying
 
 MESSAGE_LIMIT = 500
 """Longest error message that is stored, in characters: enough to group by, short enough to list."""
@@ -70,6 +70,10 @@ class UnstorableError(RecordError):
     kind = ErrorKind.UNSTORABLE
 
 
+class RetryTooLargeError(Exception):
+    """The retry topic does not take the copy for its size: the record becomes a dead letter."""
+
+
 class NotSentError(Exception):
     """The call was withdrawn before it was sent: the record is given back, and nothing was spent."""
 
@@ -100,12 +104,18 @@ def kind_of(error: Exception) -> ErrorKind:
             return ErrorKind.UNEXPECTED
 
 
-def decide(error: Exception) -> Outcome:
-    """Decide what becomes of a record whose call raised `error`: total, the only such place."""
+RETRIED = frozenset({
+    ErrorKind.TRANSIENT, ErrorKind.RATE_LIMITED, ErrorKind.UNAVAILABLE, ErrorKind.MISCONFIGURED, ErrorKind.UNEXPECTED,
+})  # fmt: skip
+"""Kinds of error that a later attempt may not meet."""
+
+
+def decide(error: Exception, *, attempt: int, max_retries: int) -> Outcome:
+    """Decide what becomes of a record whose `attempt` (from 1) ended with `error`: total, the only such place."""
     kind = kind_of(error)
     text = str(error) or type(error).__name__
-    message = text if isinstance(error, RecordError) else f"{type(error).__name__}: {text}"
-    return DeadLettered(kind, clean_message(message))
+    message = clean_message(text if isinstance(error, RecordError) else f"{type(error).__name__}: {text}")
+    return Retrying(kind, message) if kind in RETRIED and attempt <= max_retries else DeadLettered(kind, message)
 
 
 def clean_message(text: str) -> str:

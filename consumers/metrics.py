@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from consumers.engine.record import DeadLettered, ErrorKind, Outcome, Settled, Succeeded
+from consumers.engine.record import DeadLettered, ErrorKind, Retrying, Settled, Succeeded
 
 OUTCOMES = Counter("tokens_outcomes", "Outcomes made durable by this worker.", ["outcome", "error_kind"])
 REQUESTS = Counter("tokens_provider_requests", "Calls that ended, by what came of them.", ["provider", "result"])
@@ -27,6 +27,11 @@ END_TO_END_SECONDS = Histogram(
     "tokens_end_to_end_seconds",
     "From the broker's append of a record to its durable outcome.",
     buckets=(0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+)
+RETRY_DUE_ERROR_SECONDS = Histogram(
+    "tokens_retry_due_error_seconds",
+    "From the moment when a retry was due to the start of its call; never negative, unless clocks differ.",
+    buckets=(0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
 RECORDS_SKIPPED = Counter("tokens_records_skipped", "Records not called because their outcome was stored already.")
 IDENTITY_CONFLICTS = Counter(
@@ -118,6 +123,7 @@ def _start_from_zero() -> None:
     for kind in ErrorKind:
         OUTCOMES.labels("dead_lettered", kind)
         if kind not in _NO_CALL:
+            OUTCOMES.labels("retrying", kind)
             REQUESTS.labels(PROVIDER, kind)
     for result in ("accepted", "unanswered", "fenced"):
         COMMITS.labels(result)
@@ -128,21 +134,21 @@ def _start_from_zero() -> None:
 _start_from_zero()
 
 
-def observe_call(outcome: Outcome, seconds: float) -> None:
-    """Record the end of one call."""
+def observe_call(error: ErrorKind | None, seconds: float) -> None:
+    """Record the end of one call: with an answer, or with an error of this kind."""
     _seconds.observe(seconds)
-    match outcome:
-        case Succeeded():
-            _answered.inc()
-        case DeadLettered(kind):
-            REQUESTS.labels(PROVIDER, kind).inc()
+    if error is None:
+        _answered.inc()
+    else:
+        REQUESTS.labels(PROVIDER, error).inc()
 
 
 def count_outcomes(batch: Sequence[Settled]) -> None:
     """Record a batch of outcomes that became durable just now."""
     now = time()
     for settled in batch:
-        END_TO_END_SECONDS.observe(max(0.0, now - settled.record.timestamp_ms / 1000))
+        if not isinstance(settled.outcome, Retrying):
+            END_TO_END_SECONDS.observe(max(0.0, now - settled.record.source.timestamp_ms / 1000))
     for (name, kind), count in Tally(map(_labels, batch)).items():
         OUTCOMES.labels(name, kind).inc(count)
 
@@ -162,3 +168,5 @@ def _labels(settled: Settled) -> tuple[str, str]:
             return ("succeeded", "")
         case DeadLettered(kind):
             return ("dead_lettered", kind)
+        case Retrying(kind):
+            return ("retrying", kind)

@@ -63,10 +63,13 @@ class Provider(Protocol):
 
 
 class DeadLetterTopic(Protocol):
-    """The durable log of dead letters."""
+    """The next hop of a record that failed: the retry topic, or the durable log of dead letters."""
 
     async def produce(self, settled: Settled) -> None:
-        """Return when the dead letter is acknowledged by every in-sync replica; waits as long as Kafka is away."""
+        """Return when every in-sync replica has the copy or the dead letter; waits as long as Kafka is away.
+
+        RetryTooLargeError: the retry topic does not take it.
+        """
         ...
 
 

@@ -35,6 +35,7 @@ class WorkerSettings(KafkaSettings):
 
     worker_concurrency: int = Field(50, ge=1, le=10_000, description="With QUEUE_BATCH_SIZE: calls in flight at most.")
     queue_batch_size: int = Field(100, ge=1, le=10_000, description="With WORKER_CONCURRENCY: calls in flight at most.")
+    max_retries: int = Field(3, ge=0, le=100, description="Retries after the first try of a record; 0 = none.")
     commit_interval_seconds: float = Field(
         0.5,
         ge=0.05,  # below, an idle worker would spin

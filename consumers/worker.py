@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
@@ -36,7 +36,7 @@ from consumers.static_id import StaticIdGuard
 from consumers.store.postgres import PostgresStore
 from topics.catalogue import HOP_BYTES, MAX_MESSAGE_BYTES
 from topics.connection import KafkaConnectionError, kafka_broker, kafka_producer
-from topics.provision import verify_topics
+from topics.provision import list_retry_topics, verify_topics
 
 log = logging.getLogger(__name__)
 
@@ -89,19 +89,19 @@ class Worker:
                     address=settings.bind_address, port=settings.health_port, ready=self._why_not_ready, status=self._status
                 )
             )
-            await self._verify_topics()
+            retry_topics = await self._verify_topics()
             store = await PostgresStore.connect(settings.database_url.get_secret_value(), connections=FLUSHERS + CHECKERS)
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
             provider = await stack.enter_async_context(make_provider(settings))
-            dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer)
+            dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer, retry_topic=settings.retry_topic)
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
-            broker, self._engine = self._wire(store, provider, dead_letters)
+            broker, self._engine = self._wire(store, provider, dead_letters, retry_topics=retry_topics)
             return await self._live(broker, self._engine)
 
     def _wire(
-        self, store: PostgresStore, provider: Provider, dead_letters: DeadLetterProducer
+        self, store: PostgresStore, provider: Provider, dead_letters: DeadLetterProducer, *, retry_topics: Sequence[str]
     ) -> tuple[KafkaBroker, Engine]:
         settings = self._settings
         broker = kafka_broker(
@@ -118,10 +118,11 @@ class Worker:
             commit_interval_seconds=settings.commit_interval_seconds,
             stuck_seconds=settings.stuck_seconds,
             pause_seconds=settings.pause_seconds,
+            max_retries=settings.max_retries,
         )
         engine = Engine(Ports(source, store, provider, dead_letters), intake=aside.intake, limits=limits)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
-        source.subscribe([settings.tokens_topic], guard)
+        source.subscribe([settings.tokens_topic, *retry_topics], guard)
         metrics.watch(engine, slots=settings.slots)
         return broker, engine
 
@@ -187,11 +188,13 @@ class Worker:
         except Exception:  # lint: allow broad-except because nothing that happens here may keep the process alive
             log.exception("could not leave the group cleanly; its partitions move after the session timeout")
 
-    async def _verify_topics(self) -> None:
+    async def _verify_topics(self) -> list[str]:
+        """Refuse topics that would not do; name the retry topics, those of earlier delays too."""
         for difference in await verify_topics(self._settings):
             if difference.fatal:
                 raise StartError(str(difference))
             log.warning("%s", difference)
+        return await list_retry_topics(self._settings)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,9 +5,11 @@ letters. The names derive from one base name, and the delay of a retry topic sta
 record is the broker's append timestamp plus that delay: a partition is due-ordered by one clock.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 
 SECONDS_PER_MINUTE = 60
 DAY_MS = 86_400_000
@@ -16,6 +18,7 @@ MAX_MESSAGE_BYTES = 1_048_576
 HOP_BYTES = 131_072
 """What retry and DLQ records may add to the record they carry: our headers."""
 DLQ_PARTITIONS = 3
+_RETRY_NAME = re.compile(r"\.retry\.([1-9][0-9]{0,8})([ms])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,16 @@ def retry_topic_name(base: str, delay_minutes: float) -> str:
     whole = int(seconds)
     delay = f"{whole // SECONDS_PER_MINUTE}m" if whole % SECONDS_PER_MINUTE == 0 else f"{whole}s"
     return f"{base}.retry.{delay}"
+
+
+@cache
+def retry_delay_seconds(topic: str) -> int:
+    """Read the delay in a retry topic's name (`tokens.retry.5m`, `tokens.retry.90s`); 0 for any other topic.
+
+    TOKENS_TOPIC itself is never named like that (topics/settings.py).
+    """
+    found = _RETRY_NAME.search(topic)
+    return 0 if found is None else int(found[1]) * {"m": SECONDS_PER_MINUTE, "s": 1}[found[2]]
 
 
 def catalogue(

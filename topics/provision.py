@@ -94,6 +94,17 @@ async def create_topics(settings: KafkaSettings, *, timeout_seconds: float = TIM
     return {spec.name: made[spec.name] for spec in specs}
 
 
+async def list_retry_topics(settings: KafkaSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> list[str]:
+    """Name the retry topics that exist, of whatever delay: records of an earlier setting are still to come.
+
+    Raises:
+        KafkaConnectionError: no broker answers.
+
+    """
+    async with _admin(settings, timeout_seconds) as admin:
+        return sorted(name for name in await admin.list_topics() if is_retry_topic(name, settings.tokens_topic))
+
+
 async def verify_topics(settings: KafkaSettings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> list[Difference]:
     """List where the broker's topics differ from the catalogue, fatal ones first. Empty means: as it should be.
 

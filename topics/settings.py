@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from topics.addresses import is_broker_list, is_database_url
-from topics.catalogue import retry_topic_name
+from topics.catalogue import retry_delay_seconds, retry_topic_name
 
 MINUTES_PER_DAY = 1440
 _SECRET = re.compile("PASSWORD|SECRET|_KEY|_URL")
@@ -115,6 +115,9 @@ class KafkaSettings(BaseSettings):
         protocol, days = self.kafka_security_protocol, self.topic_retention_days
         if protocol.startswith("SASL") and not (self.kafka_sasl_username and self.kafka_sasl_password):
             msg = f"KAFKA_SECURITY_PROTOCOL={protocol} needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: set both."
+            raise ValueError(msg)
+        if retry_delay_seconds(self.tokens_topic):
+            msg = f"TOKENS_TOPIC={self.tokens_topic} is the name of a retry topic: name the topic that tokens arrive in."
             raise ValueError(msg)
         retry_topic_name(self.tokens_topic, self.retry_delay_minutes)
         if 2 * self.retry_delay_minutes > days * MINUTES_PER_DAY:

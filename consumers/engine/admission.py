@@ -14,10 +14,22 @@ POLL_LIMIT = 500
 """Records of one poll: 2,000 cost no less CPU and raised the loop's lag from 5 to 29 ms (facts: engine, section 7)."""
 
 
-class Admission:
-    """Counts of what a worker holds. `unsettled` counts every admitted record until it is settled or forgotten."""
+RETRY_POLL_LIMIT = 100
+"""Retry records of one poll. `max_records` is a total, one partition may take it all (facts: engine, section 6)."""
+DUE_AHEAD_LIMIT = 500
+"""Due retries in check and ready: their calls start as slots of theirs come free, the others stay in the topic."""
 
-    __slots__ = ("ahead_limit", "calling", "poll_floor", "slots", "unsettled", "unsettled_limit", "waiting")
+
+class Admission:
+    """Counts of what a worker holds. `unsettled` counts every admitted record until it is settled or forgotten.
+
+    Retries have counts of their own, so that neither they nor fresh records take the room of the other.
+    """
+
+    __slots__ = (
+        "ahead_limit", "calling", "due_calling", "due_waiting", "held", "poll_floor", "slots", "unsettled",
+        "unsettled_limit", "waiting",
+    )  # fmt: skip
 
     def __init__(self, *, slots: int) -> None:
         self.slots = slots
@@ -25,16 +37,25 @@ class Admission:
         self.unsettled_limit = slots + self.ahead_limit + PERSISTING_LIMIT
         self.poll_floor = max(1, min(POLL_LIMIT, self.ahead_limit // 2))
         self.calling = 0
-        self.waiting = 0  # admitted, not yet called: in check or ready
+        self.waiting = 0  # fresh ones, admitted and not yet called: in check or ready
         self.unsettled = 0
+        self.held = 0  # retries that are not due yet
+        self.due_waiting = 0  # due retries, in check or ready
+        self.due_calling = 0  # of those that are calling
 
     def poll_budget(self) -> int:
         """Count the records that may be polled now; 0 = wait until something settles or is called.
 
         Never a few: a full worker frees its places one by one, and would pay a poll and a query for each record.
         """
-        budget = min(POLL_LIMIT, self.ahead_limit - self.waiting, self.unsettled_limit - self.unsettled)
+        room = self.unsettled_limit - self.unsettled + self.held
+        budget = min(POLL_LIMIT, self.ahead_limit - self.waiting, room)
         return budget if budget >= self.poll_floor else 0
+
+    def retry_budget(self) -> int:
+        """Count the retry records that may be polled now."""
+        room = min(DUE_AHEAD_LIMIT - self.due_waiting, self.unsettled_limit - self.unsettled + self.held)
+        return max(0, min(RETRY_POLL_LIMIT, room))
 
     def free_slots(self) -> int:
         """Count the calls that may start now."""

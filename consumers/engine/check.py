@@ -87,7 +87,7 @@ class Check:
             if answer is Claim.GRANTED:
                 granted.append(record)
             else:
-                self._state.hang()
+                self._state.hang(record)
         return granted
 
     async def _stored(self, claimed: Sequence[Record]) -> dict[UUID, StoredRow]:
@@ -109,7 +109,7 @@ class Check:
             case Verdict.CONFLICT:
                 return self._reidentify(record)
             case Verdict.CALL if record.complaint is not None:
-                self._state.admission.waiting -= 1
+                self._state.put_aside(record)
                 record.attempt = 0  # none was made
                 self._put(Settled(record, DeadLettered(ErrorKind.MALFORMED, clean_message(record.complaint))))
             case Verdict.CALL:

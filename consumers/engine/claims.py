@@ -62,11 +62,11 @@ class Claims:
         if held is None:
             self._held[record.record_id] = _Held(record)
             return Claim.GRANTED
-        if None not in (record.token, held.record.token) and record.token != held.record.token:
-            if held.confirmed:
-                return Claim.CONFLICTS
+        if not held.confirmed:
             held.rivals.append(record)
             return Claim.WAITS
+        if None not in (record.token, held.record.token) and record.token != held.record.token:
+            return Claim.CONFLICTS
         if record.version <= held.record.version:
             held.followers.append(record)
             return Claim.FOLLOWS

@@ -23,6 +23,7 @@ from consumers.engine.lanes import Lanes
 from consumers.engine.pulse import Pulse
 from consumers.engine.pump import Pump
 from consumers.engine.record import Record
+from consumers.engine.release import Release
 from consumers.engine.sink import Sink
 from consumers.engine.state import EngineState
 from consumers.engine.takeover import Takeover
@@ -44,6 +45,7 @@ class Limits:
     commit_interval_seconds: float
     stuck_seconds: float
     pause_seconds: float
+    max_retries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,14 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._pumping = TaskSet(on_failure=self.fail)
         self._stopped = False
         self._sink = Sink(self.state, ports.store, ports.dead_letters, recheck=self._recheck, on_failure=self.fail)
-        self._lanes = Lanes(self.state, ports.provider, put=self._sink.put, on_failure=self.fail)
+        self._lanes = Lanes(
+            self.state, ports.provider, max_retries=limits.max_retries, put=self._sink.put, on_failure=self.fail
+        )
         self._check = Check(
             self.state, ports.store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail
         )
         self._committer = Committer(self.state, ports.source, interval_seconds=limits.commit_interval_seconds)
+        self._release = Release(self.state, check=self._check.submit)
         self._takeover = Takeover(self.state, ports.source, commit=self._committer.commit)
         self._taking_over = TaskSet(on_failure=self.fail)
         self._pump = Pump(self.state, ports.source, self._check, intake)
@@ -83,6 +88,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Start polling, writing and committing. The consumer has joined its group."""
         self._pumping.spawn(self._pump.run())
         self._pumping.spawn(self._watchdog.run())
+        self._pumping.spawn(self._release.run())
         self._tasks.spawn(self._sink.run())
         self._tasks.spawn(self._committer.run())
         self._tasks.spawn(self._pulse.run())
@@ -137,7 +143,8 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         admission = self.state.admission
         return {
             "calling": admission.calling,
-            "ready": admission.waiting,
+            "ready": admission.waiting + admission.due_waiting,
+            "held": admission.held,
             "persisting": len(self._sink),
             "unsettled": admission.unsettled,
             "partitions": len(self.state.windows),

@@ -1,7 +1,8 @@
 """From a polled ConsumerRecord to a Record of the engine. Pure; total: whatever the bytes are, a Record comes out.
 
 On `tokens` the headers `attempt`, `error-*` and `source-*` of outside producers are ignored; `record-id`, `job-id` and
-`redrive-count` are read, the latter believed only as far as the stored row confirms it (see verdict).
+`redrive-count` are read, the latter believed only as far as the stored row confirms it (see verdict). On a retry topic all
+of them are ours.
 """
 
 import re
@@ -10,12 +11,17 @@ from typing import Protocol
 
 from asyncpg.pgproto.pgproto import UUID
 
-from consumers.engine.record import Record
+from consumers.engine.record import Origin, Record
 from consumers.engine.window import PartitionWindow
 from topics import headers as names
+from topics.catalogue import retry_delay_seconds
 from topics.headers import RawHeaders, read_headers
 from topics.identity import derived_record_id
 from topics.record import MalformedValueError, decode_value
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_NUMBER = re.compile(r"[0-9]{1,18}")  # fits into 64 bits
+_LAST_PARTITION = 2**31 - 1
 
 
 class PolledRecord(Protocol):
@@ -65,7 +71,7 @@ def unread(polled: PolledRecord, window: PartitionWindow) -> Record:
 
 
 def _unread(polled: PolledRecord, window: PartitionWindow, header: Mapping[str, str]) -> Record:
-    return Record(
+    record = Record(
         window,
         polled.topic,
         polled.partition,
@@ -79,6 +85,27 @@ def _unread(polled: PolledRecord, window: PartitionWindow, header: Mapping[str, 
         redrive_count=_count(header.get(names.REDRIVE_COUNT)),
         job_id=_uuid(header.get(names.JOB_ID)),
     )
+    if delay_seconds := retry_delay_seconds(polled.topic):
+        _as_retry_copy(record, header, delay_seconds)
+    return record
+
+
+def _as_retry_copy(record: Record, header: Mapping[str, str], delay_seconds: int) -> None:
+    """Read what our own produce said of the copy. Where somebody else produced it, it is its own origin, tried first."""
+    record.due_ms = max(1, record.timestamp_ms + delay_seconds * 1000)
+    record.attempt = _count(header.get(names.ATTEMPT)) or 1
+    record.first_failed_at = header.get(names.FIRST_FAILED_AT)
+    record.origin = _origin(header) or Origin(record.topic, record.partition, record.offset, record.timestamp_ms)
+
+
+def _origin(header: Mapping[str, str]) -> Origin | None:
+    """Read the coordinates of the first record; None where they are not all there, or could be no coordinates."""
+    topic = header.get(names.SOURCE_TOPIC, "")
+    said = [header.get(name, "") for name in (names.SOURCE_PARTITION, names.SOURCE_OFFSET, names.SOURCE_TIMESTAMP)]
+    if not _TOPIC.fullmatch(topic) or not all(_NUMBER.fullmatch(text) for text in said):
+        return None
+    partition, offset, timestamp_ms = map(int, said)
+    return Origin(topic, partition, offset, timestamp_ms) if partition <= _LAST_PARTITION else None
 
 
 def derived_id(record: Record) -> UUID:

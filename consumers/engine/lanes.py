@@ -7,7 +7,7 @@ or Postgres: with the answer here, the slot is free, and the sink has the rest.
 import asyncio
 import logging
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, time
 
 from consumers import metrics
 from consumers.engine.record import ErrorKind, Outcome, Record, Settled, Succeeded
@@ -30,11 +30,13 @@ class Lanes:
         state: EngineState,
         provider: Provider,
         *,
+        max_retries: int,
         put: Callable[[Settled], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._state = state
         self._provider = provider
+        self._max_retries = max_retries
         self._put = put
         self._tasks = TaskSet(on_failure=on_failure)
         self._shared: dict[str, list[Record]] = {}  # token in a call -> the records that wait for the same answer
@@ -49,7 +51,7 @@ class Lanes:
         if state.paused():
             return
         while state.ready and not state.draining:
-            key = _sharing_key(state.ready[0])
+            key = _sharing_key(state.ready.peek(due_calling=state.admission.due_calling))
             sharing = None if key is None else self._shared.get(key)
             if sharing is not None:
                 sharing.append(state.board())
@@ -63,6 +65,8 @@ class Lanes:
         record, may_repeat = self._state.begin_call()
         if may_repeat:
             metrics.REPEATED_CALLS.inc()
+        if record.due_ms:
+            metrics.RETRY_DUE_ERROR_SECONDS.observe(time() - record.due_ms / 1000)
         records = [record]
         if key is not None:
             self._shared[key] = records
@@ -89,27 +93,27 @@ class Lanes:
         record = records[0]
         started = monotonic()
         try:
-            outcome: Outcome = Succeeded(await self._provider.call(record))
+            answer: str | Exception = await self._provider.call(record)
         except asyncio.CancelledError:
             if _asked_to_end():
                 self._end(records, key, give_back=True)
                 raise
-            outcome = self._decide(record, TransientError("the call was cancelled from within"))
+            answer = TransientError("the call was cancelled from within")
         except NotSentError:
             record.window.give_back(record.offset)
             self._end(records, key, give_back=True)
             return
         except Exception as error:  # noqa: BLE001 # lint: allow broad-except because this is the lane boundary
-            outcome = self._decide(record, error)
+            answer = error
         self._end(records, key)
-        metrics.observe_call(outcome, monotonic() - started)
         for each in records:
-            self._put(Settled(each, outcome))
+            self._put(Settled(each, Succeeded(answer) if isinstance(answer, str) else self._decide(each, answer)))
+        metrics.observe_call(kind_of(answer) if isinstance(answer, Exception) else None, monotonic() - started)
         self.start_ready()
 
     def _end(self, records: list[Record], key: str | None, *, give_back: bool = False) -> None:
         """Free the slot; nobody shares this call any more."""
-        self._state.end_call()
+        self._state.end_call(records[0])
         if key is not None:
             del self._shared[key]
         if give_back:
@@ -119,7 +123,7 @@ class Lanes:
     def _decide(self, record: Record, error: Exception) -> Outcome:
         if kind_of(error) is ErrorKind.UNEXPECTED:
             log.error("unexpected error in the call for %s", record.coordinates, exc_info=error)
-        return decide(error)
+        return decide(error, attempt=record.attempt, max_retries=self._max_retries)
 
 
 def _sharing_key(record: Record) -> str | None:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from consumers.engine.record import Settled
+from consumers.engine.record import DeadLettered, Retrying, Settled
 from consumers.engine.tasks import TaskSet
+from consumers.errors import RetryTooLargeError
 from consumers.ports import DeadLetterTopic
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,19 @@ class Outbox:
     async def _produce(self, settled: Settled) -> None:
         alarm = asyncio.get_running_loop().call_later(ALARM_SECONDS, self._alarm, settled)
         try:
-            await self._topic.produce(settled)
+            await self._until_acknowledged(settled)
         finally:
             alarm.cancel()
         self._produced(settled)
+
+    async def _until_acknowledged(self, settled: Settled) -> None:
+        try:
+            await self._topic.produce(settled)
+        except RetryTooLargeError as error:
+            assert isinstance(settled.outcome, Retrying)  # noqa: S101 - as its docstring says
+            log.warning("%s cannot be retried: %s", settled.record.coordinates, error)
+            settled.outcome = DeadLettered(settled.outcome.kind, settled.outcome.message)
+            await self._topic.produce(settled)
 
     def _alarm(self, settled: Settled) -> None:
         self._overdue += 1

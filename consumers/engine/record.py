@@ -27,6 +27,16 @@ class ErrorKind(StrEnum):
     SET_ASIDE = "set_aside"  # by an operator, before it was processed; never what came of a call
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a retry copy came in first: its record on `tokens`."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+
+
 @dataclass(slots=True, eq=False)
 class Record:
     """One polled record; `window` is the one that admitted it: a late settle finds it closed and does nothing."""
@@ -47,11 +57,19 @@ class Record:
     redrive_count: int = 0
     job_id: UUID | None = None
     derivations: int = 0  # how often its id turned out to be another token's
+    due_ms: int = 0  # of a retry copy: when it is due, on the broker's clock; 0 = a fresh record
+    origin: Origin | None = None  # of a retry copy
+    first_failed_at: str | None = None  # of a retry copy, as its header says
 
     @property
     def version(self) -> tuple[int, int]:
         """Order of copies of one record: a later redrive, then a later attempt."""
         return (self.redrive_count, self.attempt)
+
+    @property
+    def source(self) -> "Origin | Record":
+        """Where the record came in first: topic, partition, offset and timestamp_ms."""
+        return self.origin or self
 
     @property
     def coordinates(self) -> str:
@@ -74,7 +92,15 @@ class DeadLettered:
     message: str
 
 
-Outcome = Succeeded | DeadLettered
+@dataclass(slots=True)
+class Retrying:
+    """The record is tried again, after the delay of the retry topic."""
+
+    kind: ErrorKind
+    message: str
+
+
+Outcome = Succeeded | DeadLettered | Retrying
 
 
 @dataclass(slots=True)

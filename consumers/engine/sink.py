@@ -16,7 +16,7 @@ from consumers import metrics
 from consumers.engine.backoff import Backoff
 from consumers.engine.intake import next_derived_id
 from consumers.engine.outbox import Outbox
-from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
+from consumers.engine.record import DeadLettered, Record, Retrying, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.errors import StoreUnavailableError, UnstorableError, clean_message
 from consumers.ports import DeadLetterTopic, Store
@@ -71,7 +71,7 @@ class Sink:
     def _route(self, settled: Settled) -> None:
         """Send a dead letter to its topic first, anything else to its row."""
         match settled.outcome:
-            case DeadLettered():
+            case DeadLettered() | Retrying():
                 self._outbox.put(settled)
             case Succeeded():
                 self._enqueue(settled)

@@ -5,7 +5,6 @@ from waiting to ready or settles them, lanes take from ready and free slots, the
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from time import monotonic
@@ -14,7 +13,9 @@ from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
 from consumers.engine.claims import Claims
+from consumers.engine.hold import Hold
 from consumers.engine.pause import Pause, uptime
+from consumers.engine.ready import ReadyQueue
 from consumers.engine.record import Record
 from consumers.engine.slot_time import SlotTime
 from consumers.engine.window import Windows
@@ -31,7 +32,9 @@ class EngineState:
         self.windows = Windows()
         self.claims = Claims()
         self.admission = Admission(slots=slots)
-        self.ready: deque[Record] = deque()
+        self.ready = ReadyQueue(slots=slots)
+        self.hold = Hold()
+        self.held_more = asyncio.Event()  # set when the hold got a record: it may be due before the others
         self.draining = True  # until the first assignment
         self.resumed = False  # whether it is known where the group left off in the assigned partitions
         self.taken_over = asyncio.Event()  # set once they are marked: no call starts before
@@ -45,13 +48,38 @@ class EngineState:
         if not record.window.admit(record.offset, now=self.clock()):
             return False
         self.admission.unsettled += 1
-        self.admission.waiting += 1
         self.progress += 1
+        self._wait(record)
         return True
 
-    def hang(self) -> None:
+    def park(self, record: Record, partition: TopicPartition) -> None:
+        """Hold an admitted retry record until it is due."""
+        self._wait(record, -1)
+        self.admission.held += 1
+        self.hold.add(partition, record)
+        self.held_more.set()
+
+    def release(self, now_ms: float) -> list[Record]:
+        """Take what is due out of the hold; hand it to the check."""
+        due = self.hold.due(now_ms)
+        self.admission.held -= len(due)
+        for record in due:
+            self._wait(record)
+        if due:
+            self.progress += 1
+            self.room.set()
+        return due
+
+    def _wait(self, record: Record, change: int = 1) -> None:
+        """Count a record into the ones that wait for a call, or out of them."""
+        if record.due_ms:
+            self.admission.due_waiting += change
+        else:
+            self.admission.waiting += change
+
+    def hang(self, record: Record) -> None:
         """Note that a checked copy hangs on the claim of another record: unsettled, but neither in check nor ready."""
-        self.admission.waiting -= 1
+        self._wait(record, -1)
         self.room.set()
 
     def open_books(self, partitions: Iterable[TopicPartition]) -> None:
@@ -69,27 +97,34 @@ class EngineState:
 
     def board(self) -> Record:
         """Take the next ready record along with a call that runs already: it takes no slot."""
-        self.admission.waiting -= 1
+        record = self.ready.pop(due_calling=self.admission.due_calling)
+        self._wait(record, -1)
         self.room.set()
-        return self.ready.popleft()
+        return record
 
     def begin_call(self) -> tuple[Record, bool]:
         """Take the next ready record into a slot; True beside it if a worker that was killed may have called it before."""
         record = self.board()
         self.admission.calling += 1
+        self.admission.due_calling += bool(record.due_ms)
         self.calls_made += 1
         self.slot_time.take(self.clock())
         return record, record.window.call(record.offset)
 
-    def end_call(self) -> None:
+    def end_call(self, record: Record) -> None:
         """Free the slot: the answer is here, or the call was cancelled."""
         self.admission.calling -= 1
+        self.admission.due_calling -= bool(record.due_ms)
         self.slot_time.free(self.clock())
 
     def settle_uncalled(self, record: Record) -> list[Record]:
         """Settle a record in check because its outcome was stored before; as `settle`."""
-        self.admission.waiting -= 1
+        self._wait(record, -1)
         return self.settle(record)
+
+    def put_aside(self, record: Record) -> None:
+        """Note that a checked record has its outcome without a call."""
+        self._wait(record, -1)
 
     def settle(self, record: Record) -> list[Record]:
         """Settle a record whose outcome is durable, and the copies that follow it.
@@ -110,14 +145,15 @@ class EngineState:
         In a drain, and where the partition was revoked meanwhile, they are given back: their next owner reads them again.
         """
         live = [] if self.draining else [record for record in waiters if not record.window.closed]
-        self.admission.waiting += len(live)
+        for record in live:
+            self._wait(record)
         self.admission.unsettled -= len(waiters) - len(live)
         return live
 
     def forget(self, record: Record) -> None:
         """Give back a record in check or ready, and what hangs on it: the partition's next owner reads them again."""
         released = self.claims.release(record)
-        self.admission.waiting -= 1
+        self._wait(record, -1)
         self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
 
     def abandon(self, record: Record) -> None:
@@ -126,9 +162,11 @@ class EngineState:
         self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
 
     def give_back_ready(self) -> None:
-        """Give back every ready record. Idempotent."""
+        """Give back every ready record, and what is held. Idempotent."""
         while self.ready:
-            self.forget(self.ready.popleft())
+            self.forget(self.ready.pop())
+        self.admission.unsettled -= self.hold.clear()
+        self.admission.held = 0
 
     def close_books(self) -> None:
         """End an assignment whose calls are done: close the windows, and see that nothing of it is left over.
@@ -140,6 +178,7 @@ class EngineState:
         self.windows.close()
         self.resumed = False
         self.taken_over.clear()
-        if self.admission.waiting or self.admission.calling:
-            msg = f"after a drain {self.admission.waiting} records wait and {self.admission.calling} are in a call"
+        waiting = self.admission.waiting + self.admission.due_waiting
+        if waiting or self.admission.calling:
+            msg = f"after a drain {waiting} records wait and {self.admission.calling} are in a call"
             raise RuntimeError(msg)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from consumers.engine.record import DeadLettered, Outcome, Settled, Succeeded
+from consumers.engine.record import DeadLettered, Outcome, Retrying, Settled, Succeeded
 from topics.headers import RawHeaders
 
 Columns = tuple[list[object], ...]
@@ -43,7 +43,7 @@ def storable_ms(timestamp_ms: int) -> int:
 
 
 def _outcome_row(settled: Settled) -> tuple[object, ...]:
-    record = settled.record
+    record, source = settled.record, settled.record.source
     name, result, kind, message = _outcome(settled.outcome)
     return (
         record.record_id,
@@ -55,10 +55,10 @@ def _outcome_row(settled: Settled) -> tuple[object, ...]:
         result,
         kind,
         message,
-        record.topic,
-        record.partition,
-        record.offset,
-        storable_ms(record.timestamp_ms),
+        source.topic,
+        source.partition,
+        source.offset,
+        storable_ms(source.timestamp_ms),
     )
 
 
@@ -68,10 +68,12 @@ def _outcome(outcome: Outcome) -> tuple[str, str | None, str | None, str | None]
             return ("succeeded", result, None, None)
         case DeadLettered(kind, message):
             return ("dead_lettered", None, kind, message)
+        case Retrying(kind, message):
+            return ("retrying", None, kind, message)
 
 
 def _dead_letter_row(settled: Settled, dead: DeadLettered) -> tuple[object, ...]:
-    record = settled.record
+    record, source = settled.record, settled.record.source
     return (
         record.record_id,
         record.token,
@@ -83,10 +85,10 @@ def _dead_letter_row(settled: Settled, dead: DeadLettered) -> tuple[object, ...]
         record.key,
         record.value,
         encode_headers(record.headers),
-        record.topic,
-        record.partition,
-        record.offset,
-        storable_ms(record.timestamp_ms),
+        source.topic,
+        source.partition,
+        source.offset,
+        storable_ms(source.timestamp_ms),
     )
 
 

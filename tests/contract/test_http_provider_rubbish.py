@@ -41,7 +41,7 @@ async def _fails(given: bytes | Answer, *, timeout_seconds: float = 5) -> DeadLe
     with pytest.raises((RecordError, aiohttp.ClientError, TimeoutError)) as failed:
         await _call(given, timeout_seconds=timeout_seconds)
     assert isinstance(failed.value, Exception)
-    outcome = decide(failed.value)
+    outcome = decide(failed.value, attempt=1, max_retries=0)
     assert isinstance(outcome, DeadLettered)
     return outcome
 

@@ -5,6 +5,7 @@ waits through a rebalance, only greater rows overwrite.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +13,15 @@ from dataclasses import dataclass, field
 from aiokafka.structs import TopicPartition
 from asyncpg.pgproto.pgproto import UUID
 
-from consumers.engine.record import DeadLettered, Record, Settled, Succeeded
+from consumers.engine.record import DeadLettered, Outcome, Record, Retrying, Settled, Succeeded
 from consumers.engine.verdict import StoredRow
-from consumers.errors import StoreUnavailableError
+from consumers.errors import RetryTooLargeError, StoreUnavailableError
+from consumers.next_hop import retry_headers
 from topics.positions import Position
 
 P0 = TopicPartition("tokens", 0)
+RETRY_DELAY_SECONDS = 300
+RETRY_TOPIC = "tokens.retry.5m"
 
 
 @dataclass(slots=True)
@@ -52,7 +56,13 @@ class FakeSource:
         self._changed = asyncio.Event()
 
     def append(
-        self, value: str | bytes | None, *, partition: TopicPartition = P0, record_id: UUID | None = None, **headers: str
+        self,
+        value: str | bytes | None,
+        *,
+        partition: TopicPartition = P0,
+        record_id: UUID | None = None,
+        timestamp_ms: int = 1_700_000_000_000,
+        **headers: str,
     ) -> Polled:
         """Write a record behind the others of its partition."""
         given = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -64,6 +74,7 @@ class FakeSource:
             len(self.log[partition]),
             value.encode() if isinstance(value, str) else value,
             [(name, text.encode()) for name, text in given.items()],
+            timestamp=timestamp_ms,
         )
         self.log[partition].append(polled)
         self._changed.set()
@@ -138,7 +149,7 @@ class StoredOutcome:
     """A row, and the outcome that it came from."""
 
     row: StoredRow
-    outcome: Succeeded | DeadLettered
+    outcome: Outcome
 
 
 @dataclass(slots=True)
@@ -198,7 +209,7 @@ class FakeStore:
             raise StoreUnavailableError("the connection ended after the commit")
         return refused
 
-    def result(self, token: str) -> Succeeded | DeadLettered | None:
+    def result(self, token: str) -> Outcome | None:
         """Outcome of the one row of a token."""
         found = [held.outcome for held in self.rows.values() if held.row.token == token]
         assert len(found) <= 1, f"{token} has {len(found)} rows"
@@ -206,7 +217,7 @@ class FakeStore:
 
     def _upsert(self, settled: Settled) -> bool:
         record = settled.record
-        name = "succeeded" if isinstance(settled.outcome, Succeeded) else "dead_lettered"
+        name = {Succeeded: "succeeded", Retrying: "retrying", DeadLettered: "dead_lettered"}[type(settled.outcome)]
         new = StoredRow(record.record_id, record.token, name, record.attempt, record.redrive_count)
         old = self.rows.get(record.record_id)
         if old is not None and None not in (old.row.token, new.token) and old.row.token != new.token:
@@ -217,17 +228,37 @@ class FakeStore:
 
 
 class FakeDeadLetters:
-    """The DLQ topic: `produced` in the order of acknowledgement. `open` is cleared to hang every produce."""
+    """The next hop: `produced` in the order of acknowledgement. `open` is cleared to hang every produce.
 
-    def __init__(self) -> None:
+    Retry copies go into `log`, partition by partition, due after `delay_seconds`.
+    """
+
+    def __init__(self, log: FakeSource) -> None:
         self.produced: list[Settled] = []
+        self.too_large: set[str] = set()
+        self.delay_seconds = 0.4
+        self._log = log
         self.open = asyncio.Event()
         self.open.set()
 
     async def produce(self, settled: Settled) -> None:
         """Acknowledge, unless a fault is on."""
         await self.open.wait()
+        if isinstance(settled.outcome, Retrying):
+            self._retry(settled.record, settled.outcome)
         self.produced.append(settled)
+
+    def _retry(self, record: Record, outcome: Retrying) -> None:
+        if record.token in self.too_large:
+            raise RetryTooLargeError("too large")
+        now = time.time()
+        headers = retry_headers(record, outcome, delay_seconds=RETRY_DELAY_SECONDS, now=now)
+        copy = self._log.append(
+            record.value,
+            partition=TopicPartition(RETRY_TOPIC, record.source.partition),
+            timestamp_ms=int((now + self.delay_seconds - RETRY_DELAY_SECONDS) * 1000),
+        )
+        copy.headers = headers
 
 
 class FakeProvider:

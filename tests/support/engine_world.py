@@ -73,24 +73,28 @@ class World:
         assert len(self.engine.state.claims) == 0
 
 
-def make_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0) -> World:
+def make_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0, max_retries: int = 0) -> World:
     """Build an engine that has not joined yet."""
-    source, store, provider, dead_letters = FakeSource(), FakeStore(), FakeProvider(), FakeDeadLetters()
+    source, store, provider = FakeSource(), FakeStore(), FakeProvider()
+    dead_letters = FakeDeadLetters(source)
     limits = Limits(
         slots=slots,
         drain_seconds=drain_seconds,
         commit_interval_seconds=0.02,
         stuck_seconds=stuck_seconds,
         pause_seconds=PAUSE_SECONDS,
+        max_retries=max_retries,
     )
     ports = Ports(source, store, provider, dead_letters)
     return World(Engine(ports, intake=make_intake(None), limits=limits), source, store, provider, dead_letters)
 
 
 @asynccontextmanager
-async def running_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0) -> AsyncIterator[World]:
+async def running_world(
+    *, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: float = 60.0, max_retries: int = 0
+) -> AsyncIterator[World]:
     """An engine with partitions 0 and 1, until the block ends; it is stopped then, with every fault off."""
-    world = make_world(slots=slots, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
+    world = make_world(slots=slots, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds, max_retries=max_retries)
     await world.assigned(P0, P1)
     world.engine.start()
     async with asyncio.timeout(SECONDS):

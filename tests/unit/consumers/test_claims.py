@@ -19,11 +19,22 @@ def test_the_first_comer_has_the_id() -> None:
     claims = Claims()
     first = make_record(1, attempt=2)
     assert claims.claim(first) is Claim.GRANTED
+    claims.confirm(first)
     assert claims.claim(make_record(1, attempt=2)) is Claim.FOLLOWS
     assert claims.claim(make_record(1, attempt=1)) is Claim.FOLLOWS
     assert claims.claim(make_record(1, attempt=3)) is Claim.WAITS
     assert claims.claim(make_record(1, attempt=1, redrive_count=1)) is Claim.WAITS
     assert len(claims) == 1
+
+
+def test_nobody_follows_a_claim_that_its_row_has_not_confirmed() -> None:
+    """Anyone can send a redrive-count: who followed a forged one would settle with a record that was never called."""
+    claims = Claims()
+    forged, retry = make_record(1, redrive_count=99), make_record(1, attempt=2)
+    claims.claim(forged)
+    assert claims.claim(retry) is Claim.WAITS
+    forged.redrive_count = 0
+    assert claims.release(forged).waiters == [retry]
 
 
 def test_another_token_waits_until_it_is_known_whose_the_id_is() -> None:
@@ -50,7 +61,9 @@ def test_a_rival_is_handed_back_where_the_id_turns_out_to_be_another_token_s() -
 def test_a_malformed_record_conflicts_with_nothing() -> None:
     """It has no token to differ by."""
     claims = Claims()
-    claims.claim(make_record(1))
+    first = make_record(1)
+    claims.claim(first)
+    claims.confirm(first)
     assert claims.claim(make_record(1, token=None)) is Claim.FOLLOWS
 
 
@@ -60,6 +73,7 @@ def test_a_release_hands_back_what_hung_on_the_claim() -> None:
     first, follower, waiter = make_record(1), make_record(1), make_record(1, attempt=2)
     for record in (first, follower, waiter):
         claims.claim(record)
+        claims.confirm(first)
     released = claims.release(first)
     assert (released.followers, released.waiters, len(claims)) == ([follower], [waiter], 0)
     assert claims.claim(waiter) is Claim.GRANTED
@@ -100,16 +114,24 @@ class BooksMachine(RuleBasedStateMachine):
         self.state.draining = False
 
     @precondition(lambda self: not self.state.draining)
-    @rule(number=st.integers(1, 3), attempt=st.integers(1, 3), redrive=st.integers(0, 1))
-    def admit(self, number: int, attempt: int, redrive: int) -> None:
-        """Poll a record and claim its id."""
+    @rule(number=st.integers(1, 3), attempt=st.integers(1, 3), redrive=st.integers(0, 1), due_ms=st.sampled_from((0, 1, 50)))
+    def admit(self, number: int, attempt: int, redrive: int, due_ms: int) -> None:
+        """Poll a record, fresh or a retry copy; claim its id, or hold it."""
         self.offset += 1
         record = make_record(
-            number, window=self.state.windows[P0], offset=self.offset, attempt=attempt, redrive_count=redrive
+            number, window=self.state.windows[P0], offset=self.offset, attempt=attempt, redrive_count=redrive, due_ms=due_ms
         )
         assert self.state.admit(record)
         assert not self.state.admit(record)
-        self.claim([record])
+        if due_ms > 1:
+            self.state.park(record, P0)
+        else:
+            self.claim([record])
+
+    @rule(now_ms=st.integers(0, 100))
+    def release(self, now_ms: int) -> None:
+        """Some time passes."""
+        self.claim(self.state.release(now_ms))
 
     def claim(self, records: list[Record]) -> None:
         """Claim ids as the check does."""
@@ -117,7 +139,7 @@ class BooksMachine(RuleBasedStateMachine):
             if self.state.claims.claim(record) is Claim.GRANTED:
                 self.checking.append(record)
             else:
-                self.state.hang()
+                self.state.hang(record)
 
     @precondition(lambda self: self.checking)
     @rule(skips=st.booleans(), at=st.integers(0, 99))
@@ -128,6 +150,7 @@ class BooksMachine(RuleBasedStateMachine):
             self.claim(self.state.readmit(self.state.settle_uncalled(record)))
         else:
             self.state.ready.append(record)
+            self.claim(self.state.readmit(self.state.claims.confirm(record)))
 
     @precondition(lambda self: self.state.ready and self.state.admission.free_slots() and not self.state.draining)
     @rule()
@@ -140,8 +163,9 @@ class BooksMachine(RuleBasedStateMachine):
     @rule(at=st.integers(0, 99))
     def answer(self, at: int) -> None:
         """A call ends with an answer."""
-        self.state.end_call()
-        self.unsaved.append(self.calling.pop(at % len(self.calling)))
+        record = self.calling.pop(at % len(self.calling))
+        self.state.end_call(record)
+        self.unsaved.append(record)
 
     @precondition(lambda self: self.unsaved)
     @rule(at=st.integers(0, 99))
@@ -165,8 +189,9 @@ class BooksMachine(RuleBasedStateMachine):
     def end_drain(self) -> None:
         """Cut off the calls that are left, close, and begin the next assignment."""
         while self.calling:
-            self.state.end_call()
-            self.state.abandon(self.calling.pop())
+            record = self.calling.pop()
+            self.state.end_call(record)
+            self.state.abandon(record)
         self.state.close_books()
         self.assign()
 
@@ -174,29 +199,49 @@ class BooksMachine(RuleBasedStateMachine):
     def counts_are_true(self) -> None:
         """Each count is the number of records that are there; nothing is negative; every claim has its holder."""
         admission = self.state.admission
-        held = [*self.checking, *self.state.ready, *self.calling, *self.unsaved]
-        hanging = [one for claim in self.state.claims._held.values() for one in (*claim.followers, *claim.waiters)]
-        assert admission.waiting == len(self.checking) + len(self.state.ready)
+        held = self.in_hand()
+        waiting = [*self.checking, *self.ready()]
+        assert admission.waiting == sum(not record.due_ms for record in waiting)
+        assert admission.due_waiting == sum(bool(record.due_ms) for record in waiting)
         assert admission.calling == len(self.calling)
-        assert admission.unsettled == len(held) + len(hanging)
+        assert admission.due_calling == sum(bool(record.due_ms) for record in self.calling)
+        assert admission.held == len(self.state.hold) == len(self.parked())
+        assert admission.unsettled == len(held) + len(self.hanging()) + admission.held
         assert {id(claim.record) for claim in self.state.claims._held.values()} == set(map(id, held))
         assert len({record.record_id for record in held}) == len(held)
 
     @invariant()
     def open_windows_hold_exactly_what_is_in_hand(self) -> None:
         """No record is in a window and nowhere else, which would hold the offset for ever; none is of a closed one."""
-        held = [*self.checking, *self.state.ready, *self.calling, *self.unsaved]
-        hanging = [one for claim in self.state.claims._held.values() for one in (*claim.followers, *claim.waiters)]
-        assert not any(one.window.closed for one in (*self.checking, *self.state.ready, *self.calling))
-        in_hand = {one.offset for one in (*held, *hanging) if not one.window.closed}
+        assert not any(one.window.closed for one in (*self.checking, *self.ready(), *self.calling, *self.parked()))
+        known = (*self.in_hand(), *self.hanging(), *self.parked())
+        in_hand = {one.offset for one in known if not one.window.closed}
         if not self.state.draining:
             assert {offset for _, window in self.state.windows.items() for offset in window._unsettled} == in_hand
+
+    def ready(self) -> list[Record]:
+        """List what is ready."""
+        return [*self.state.ready._fresh, *self.state.ready._due]
+
+    def parked(self) -> list[Record]:
+        """List what is held."""
+        return [record for records in self.state.hold._held.values() for record in records]
+
+    def in_hand(self) -> list[Record]:
+        """List the records that hold a claim."""
+        return [*self.checking, *self.ready(), *self.calling, *self.unsaved]
+
+    def hanging(self) -> list[Record]:
+        """List the copies that hang on a claim."""
+        claims = self.state.claims._held.values()
+        return [one for claim in claims for one in (*claim.followers, *claim.waiters, *claim.rivals)]
 
     def teardown(self) -> None:
         """Let everything end: the books are empty."""
         if self.state.draining:
             self.end_drain()
         while self.state.admission.unsettled:
+            self.release(100)
             for step in (self.judge_all, self.call_all, self.answer_all, self.save_all):
                 step()
         self.counts_are_true()
@@ -247,10 +292,10 @@ def test_a_copy_whose_partition_was_revoked_is_not_checked_again() -> None:
     for record in (first, waiter):
         state.admit(record)
         state.claims.claim(record)
-    state.hang()
+    state.hang(waiter)
     state.ready.append(first)
     state.begin_call()
-    state.end_call()
+    state.end_call(first)
     state.close_books()
     state.windows.open([P0])
     assert state.readmit(state.settle(first)) == []

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.dead_letters import dead_letter_headers
 from consumers.engine.record import DeadLettered, ErrorKind
+from consumers.next_hop import dead_letter_headers
 from tests.support.records import make_id, make_record
 from topics.headers import CONNECT_PREFIX, OURS, RawHeaders
 

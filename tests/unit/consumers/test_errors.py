@@ -76,7 +76,7 @@ def _make(kind: type[Exception]) -> Exception:
 def test_every_record_error_has_its_kind_and_a_fate(kind: type[RecordError]) -> None:
     """Each leaf of the tree names its kind, and the text that it was raised with is what is stored."""
     assert kind_of(kind("why")) is kind.kind
-    assert decide(kind("why")) == DeadLettered(kind.kind, "why")
+    assert decide(kind("why"), attempt=1, max_retries=0) == DeadLettered(kind.kind, "why")
     assert kind.kind is not ErrorKind.UNEXPECTED
 
 
@@ -103,7 +103,7 @@ def test_no_exception_of_the_client_is_unexpected_by_omission(kind: type[Excepti
     else:
         expected = ErrorKind.UNAVAILABLE if issubclass(kind, UNAVAILABLE) else ErrorKind.TRANSIENT
     assert kind_of(error) is expected
-    assert isinstance(decide(error), DeadLettered)
+    assert isinstance(decide(error, attempt=1, max_retries=0), DeadLettered)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,10 @@ def test_errors_of_sockets_tls_and_streams_are_sorted_too(error: Exception, kind
 
 def test_an_error_of_somebody_else_is_stored_with_its_class() -> None:
     """A bare TimeoutError has no text: its name is what a person reads in the dead letter."""
-    assert decide(TimeoutError()) == DeadLettered(ErrorKind.TRANSIENT, "TimeoutError: TimeoutError")
-    assert decide(KeyError("score")) == DeadLettered(ErrorKind.UNEXPECTED, "KeyError: 'score'")
+    assert decide(TimeoutError(), attempt=1, max_retries=0) == DeadLettered(
+        ErrorKind.TRANSIENT, "TimeoutError: TimeoutError"
+    )
+    assert decide(KeyError("score"), attempt=1, max_retries=0) == DeadLettered(ErrorKind.UNEXPECTED, "KeyError: 'score'")
 
 
 def test_a_message_can_always_be_stored() -> None:
