@@ -15,7 +15,7 @@ from asyncpg.pgproto.pgproto import UUID
 
 from consumers.engine.record import DeadLettered, Outcome, Record, Retrying, Settled, Succeeded
 from consumers.engine.verdict import StoredRow
-from consumers.errors import RetryTooLargeError, StoreUnavailableError
+from consumers.errors import RetryTooLargeError, StoreUnavailableError, TransientError
 from consumers.next_hop import retry_headers
 from topics.positions import Position
 
@@ -272,6 +272,7 @@ class FakeProvider:
         self.hold_all = False
         self.deaf = False
         self.errors: dict[str, BaseException] = {}
+        self.failures: dict[str, int] = {}  # token -> how often it fails before it is answered
         self.padding = 0
         self._gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -286,6 +287,9 @@ class FakeProvider:
                 await (_deaf_to_cancellation(self._gates[token]) if self.deaf else self._gates[token].wait())
         finally:
             self.running -= 1
+        if self.failures.get(token, 0) > 0:
+            self.failures[token] -= 1
+            raise TransientError(f"{self.failures[token]} to come")
         if token in self.errors:
             raise self.errors[token]
         return f'"{token}"{" " * self.padding}'
