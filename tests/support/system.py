@@ -114,10 +114,16 @@ class System:
             "QUEUE_BATCH_SIZE": "20",
         }
 
-    async def create_topics(self) -> None:
-        """Make this system's topics, with few partitions."""
+    async def create_topics(self, *, retry_delay_minutes: float = 5) -> None:
+        """Make this system's topics, with few partitions; workers that start later use this delay."""
+        self.environment["RETRY_DELAY_MINUTES"] = str(retry_delay_minutes)
         await create_topics(
-            KafkaSettings(kafka_bootstrap_servers=self.kafka, tokens_topic=self.topic, tokens_partitions=self.partitions)
+            KafkaSettings(
+                kafka_bootstrap_servers=self.kafka,
+                tokens_topic=self.topic,
+                tokens_partitions=self.partitions,
+                retry_delay_minutes=retry_delay_minutes,
+            )
         )
 
     def start_worker(self, **settings: str) -> WorkerProcess:
