@@ -3,9 +3,10 @@
     RecordError                    fate of the record                             its offset
     |- RejectedError               dead letter at once: a retry cannot mend it    moves on, once the row is committed
     |- TransientError              retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
-    |- RateLimitedError            retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
-    |- UnavailableError            retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
-    |- MisconfiguredError          retry topic; after MAX_RETRIES dead letter     moves on, once the row is committed
+    |  '- ServerError              the same; ready again while the breaker is open        does not move while it is
+    |- RateLimitedError            ready again, once the gate opens; the 10th in a row is transient       does not move
+    |- UnavailableError            as ServerError
+    |- MisconfiguredError          ready again, once the gate opens                       does not move
     '- UnstorableError             dead letter without the answer                 moves on, once the row is committed
     any other exception            a bug: logged with coordinates, as Transient   moves on, once the row is committed
 
@@ -22,6 +23,7 @@ import ssl
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from consumers.engine.gates import Ending
 from consumers.engine.record import DeadLettered, ErrorKind, Outcome, Retrying
 
 MESSAGE_LIMIT = 500
@@ -32,6 +34,8 @@ class RecordError(Exception):
     """A call that did not give an answer; the text says why and is stored with the record."""
 
     kind: ErrorKind
+    outage = False
+    """Whether it says something about the provider rather than about the record."""
 
 
 class RejectedError(RecordError):
@@ -46,16 +50,27 @@ class TransientError(RecordError):
     kind = ErrorKind.TRANSIENT
 
 
+class ServerError(TransientError):
+    """A 5xx."""
+
+    outage = True
+
+
 class RateLimitedError(RecordError):
-    """429, or 503 with Retry-After."""
+    """429, or 503 with Retry-After; `retry_after_seconds` is None where the provider does not say how long."""
 
     kind = ErrorKind.RATE_LIMITED
+
+    def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnavailableError(RecordError):
     """The provider cannot be reached at all: connection refused, DNS, TLS."""
 
     kind = ErrorKind.UNAVAILABLE
+    outage = True
 
 
 class MisconfiguredError(RecordError):
@@ -102,6 +117,23 @@ def kind_of(error: Exception) -> ErrorKind:
             return ErrorKind.TRANSIENT
         case _:
             return ErrorKind.UNEXPECTED
+
+
+def ending_of(error: Exception) -> Ending:
+    """Say what an error means for the gates. What did not come as an answer of the provider's is its outage."""
+    match kind_of(error):
+        case ErrorKind.UNAVAILABLE:
+            return Ending.UNREACHABLE
+        case ErrorKind.RATE_LIMITED:
+            return Ending.RATE_LIMITED
+        case ErrorKind.MISCONFIGURED:
+            return Ending.MISCONFIGURED
+        case ErrorKind.REJECTED:
+            return Ending.REFUSED
+        case ErrorKind.TRANSIENT if not isinstance(error, RecordError) or error.outage:
+            return Ending.OUTAGE
+        case _:
+            return Ending.OTHER
 
 
 RETRIED = frozenset({

@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from consumers.engine.gates import ClosedGate, GateName
 from consumers.engine.record import DeadLettered, ErrorKind, Retrying, Settled, Succeeded
 
 OUTCOMES = Counter("tokens_outcomes", "Outcomes made durable by this worker.", ["outcome", "error_kind"])
@@ -63,6 +64,7 @@ class Watched(Protocol):
     def slot_seconds(self) -> dict[str, float]: ...  # noqa: D102
     def window_records(self) -> dict[TopicPartition, int]: ...  # noqa: D102
     def oldest_unsettled_seconds(self) -> float | None: ...  # noqa: D102
+    def closed_gates(self) -> list[ClosedGate]: ...  # noqa: D102
 
 
 class EngineCollector(Collector):
@@ -77,7 +79,7 @@ class EngineCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the engine."""
-        slots, windows, oldest = families = self._families()
+        slots, windows, oldest, gates = families = self._families()
         if self.engine is not None:
             for state, seconds in self.engine.slot_seconds().items():
                 slots.add_metric([state], seconds)
@@ -85,14 +87,17 @@ class EngineCollector(Collector):
                 windows.add_metric([partition.topic, str(partition.partition)], records)
             if (seconds_ago := self.engine.oldest_unsettled_seconds()) is not None:
                 oldest.add_metric([], seconds_ago)
+            closed = {gate.name for gate in self.engine.closed_gates()}
+            for name in GateName:
+                gates.add_metric([PROVIDER, name], float(name in closed))
         return families
 
     @staticmethod
-    def _families() -> tuple[CounterMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
+    def _families() -> tuple[CounterMetricFamily, GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
         return (
             CounterMetricFamily(
                 "tokens_worker_slot_seconds",
-                "Time of this worker's slots by state (calling, idle), time-weighted: they add up to slots x time.",
+                "Time of this worker's slots by state (calling, gated, idle), time-weighted: they add up to slots x time.",
                 labels=["state"],
             ),
             GaugeMetricFamily(
@@ -102,6 +107,11 @@ class EngineCollector(Collector):
                 "tokens_oldest_unsettled_seconds",
                 "How long ago the oldest unsettled record was polled; no series where none is.",
                 labels=[],
+            ),
+            GaugeMetricFamily(
+                "tokens_gate_closed",
+                "1 where a gate of this worker holds calls back, by the gate.",
+                labels=["provider", "gate"],
             ),
         )
 

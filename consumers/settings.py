@@ -36,6 +36,12 @@ class WorkerSettings(KafkaSettings):
     worker_concurrency: int = Field(50, ge=1, le=10_000, description="With QUEUE_BATCH_SIZE: calls in flight at most.")
     queue_batch_size: int = Field(100, ge=1, le=10_000, description="With WORKER_CONCURRENCY: calls in flight at most.")
     max_retries: int = Field(3, ge=0, le=100, description="Retries after the first try of a record; 0 = none.")
+    dlq_flood_ratio: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Calls stop when this part of the last 1,000 first tries would be dead letters; 0 = never.",
+    )
     commit_interval_seconds: float = Field(
         0.5,
         ge=0.05,  # below, an idle worker would spin

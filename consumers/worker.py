@@ -59,6 +59,20 @@ def make_provider(settings: WorkerSettings) -> AbstractAsyncContextManager[Provi
     )
 
 
+def describe_gates(engine: Engine) -> list[dict[str, object]]:
+    """Describe the closed gates for an operator; times are seconds from now."""
+    now = engine.state.clock()
+    return [
+        {
+            "gate": gate.name,
+            "why": gate.why,
+            "closed_seconds": round(now - gate.since, 1),
+            "opens_in_seconds": None if gate.until is None else round(gate.until - now, 1),
+        }
+        for gate in engine.closed_gates()
+    ]
+
+
 class StartError(Exception):
     """The worker cannot start; the text says what to change."""
 
@@ -119,6 +133,7 @@ class Worker:
             stuck_seconds=settings.stuck_seconds,
             pause_seconds=settings.pause_seconds,
             max_retries=settings.max_retries,
+            dlq_flood_ratio=settings.dlq_flood_ratio,
         )
         engine = Engine(Ports(source, store, provider, dead_letters), intake=aside.intake, limits=limits)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
@@ -218,7 +233,7 @@ class Worker:
     def _status(self) -> Mapping[str, object]:
         """Describe the worker for an operator; counts of records."""
         engine = self._engine
-        books = {} if engine is None else engine.counts()
+        books: dict[str, object] = {} if engine is None else {**engine.counts(), "gates": describe_gates(engine)}
         return {
             "slots": self._settings.slots,
             "drain_limit_seconds": self._settings.drain_limit_seconds,

@@ -16,6 +16,8 @@ POLL_LIMIT = 500
 
 RETRY_POLL_LIMIT = 100
 """Retry records of one poll. `max_records` is a total, one partition may take it all (facts: engine, section 6)."""
+GATED_AHEAD_LIMIT = 100
+"""Read ahead while a gate is closed: enough to go on at once, few enough to leave the rest to others."""
 DUE_AHEAD_LIMIT = 500
 """Due retries in check and ready: their calls start as slots of theirs come free, the others stay in the topic."""
 
@@ -27,7 +29,7 @@ class Admission:
     """
 
     __slots__ = (
-        "ahead_limit", "calling", "due_calling", "due_waiting", "held", "poll_floor", "slots", "unsettled",
+        "ahead_limit", "calling", "due_calling", "due_waiting", "gated", "held", "poll_floor", "slots", "unsettled",
         "unsettled_limit", "waiting",
     )  # fmt: skip
 
@@ -41,6 +43,7 @@ class Admission:
         self.unsettled = 0
         self.held = 0  # retries that are not due yet
         self.due_waiting = 0  # due retries, in check or ready
+        self.gated = False  # whether a gate is closed
         self.due_calling = 0  # of those that are calling
 
     def poll_budget(self) -> int:
@@ -49,12 +52,14 @@ class Admission:
         Never a few: a full worker frees its places one by one, and would pay a poll and a query for each record.
         """
         room = self.unsettled_limit - self.unsettled + self.held
-        budget = min(POLL_LIMIT, self.ahead_limit - self.waiting, room)
-        return budget if budget >= self.poll_floor else 0
+        ahead_limit = min(self.ahead_limit, GATED_AHEAD_LIMIT) if self.gated else self.ahead_limit
+        budget = min(POLL_LIMIT, ahead_limit - self.waiting, room)
+        return budget if budget >= min(self.poll_floor, ahead_limit) else 0
 
     def retry_budget(self) -> int:
         """Count the retry records that may be polled now."""
-        room = min(DUE_AHEAD_LIMIT - self.due_waiting, self.unsettled_limit - self.unsettled + self.held)
+        due_limit = GATED_AHEAD_LIMIT if self.gated else DUE_AHEAD_LIMIT
+        room = min(due_limit - self.due_waiting, self.unsettled_limit - self.unsettled + self.held)
         return max(0, min(RETRY_POLL_LIMIT, room))
 
     def free_slots(self) -> int:

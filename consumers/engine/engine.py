@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 from consumers import metrics
 from consumers.engine.check import Check
 from consumers.engine.committer import CommitResult, Committer
+from consumers.engine.gates import ClosedGate, GateName, Gates
 from consumers.engine.intake import Intake
 from consumers.engine.lanes import Lanes
 from consumers.engine.pulse import Pulse
@@ -46,6 +47,7 @@ class Limits:
     stuck_seconds: float
     pause_seconds: float
     max_retries: int
+    dlq_flood_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
 
     def __init__(self, ports: Ports, *, intake: Intake, limits: Limits) -> None:
         self.state = EngineState(slots=limits.slots, pause_seconds=limits.pause_seconds)
+        self.gates = Gates(flood_ratio=limits.dlq_flood_ratio)
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._drain_seconds = limits.drain_seconds
         self._one_drain = asyncio.Lock()
@@ -71,7 +74,12 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._stopped = False
         self._sink = Sink(self.state, ports.store, ports.dead_letters, recheck=self._recheck, on_failure=self.fail)
         self._lanes = Lanes(
-            self.state, ports.provider, max_retries=limits.max_retries, put=self._sink.put, on_failure=self.fail
+            self.state,
+            ports.provider,
+            gates=self.gates,
+            max_retries=limits.max_retries,
+            put=self._sink.put,
+            on_failure=self.fail,
         )
         self._check = Check(
             self.state, ports.store, put=self._sink.put, on_ready=self._lanes.start_ready, on_failure=self.fail
@@ -129,6 +137,22 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         except Exception as error:  # noqa: BLE001 # lint: allow broad-except because aiokafka would swallow it
             self.fail(error)
 
+    def closed_gates(self) -> list[ClosedGate]:
+        """List the gates that hold calls back, on the engine's clock."""
+        return self.gates.closed(self.state.clock())
+
+    def close_gate(self, name: GateName, why: str) -> None:
+        """Hold calls back until `open_gate`; running ones go on. Idempotent."""
+        if self.gates.close(name, why, now=self.state.clock()):
+            log.warning("gate %s closed by hand: %s", name, why)
+            self._lanes.gates_changed()
+
+    def open_gate(self, name: GateName) -> None:
+        """Let calls through again; what closed the gate may close it again. Idempotent."""
+        log.warning("gate %s opened by hand", name)
+        self.gates.open(name)
+        self._lanes.gates_changed()
+
     def fail(self, error: BaseException) -> None:
         """End the process: an unexpected error in the engine; restart is the recovery path. The first one counts."""
         if not self.failure.done():
@@ -154,7 +178,7 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """Slot-seconds since the start, by state; they add up to slots x time."""
         slot_time = self.state.slot_time
         slot_time.advance(self.state.clock())
-        return {"calling": slot_time.calling_seconds, "idle": slot_time.idle_seconds}
+        return {"calling": slot_time.calling_seconds, "gated": slot_time.gated_seconds, "idle": slot_time.idle_seconds}
 
     def window_records(self) -> dict[TopicPartition, int]:
         """Assigned partition -> unsettled records in its window."""

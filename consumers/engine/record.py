@@ -57,6 +57,7 @@ class Record:
     redrive_count: int = 0
     job_id: UUID | None = None
     derivations: int = 0  # how often its id turned out to be another token's
+    deferrals: int = 0  # calls in a row that met a rate limit
     due_ms: int = 0  # of a retry copy: when it is due, on the broker's clock; 0 = a fresh record
     origin: Origin | None = None  # of a retry copy
     first_failed_at: str | None = None  # of a retry copy, as its header says

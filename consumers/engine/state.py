@@ -95,16 +95,16 @@ class EngineState:
         """Whether this process stood still and may have been replaced: no call may start."""
         return self.pause.noticed(self.uptime())
 
-    def board(self) -> Record:
+    def board(self, *, fresh_first: bool = False) -> Record:
         """Take the next ready record along with a call that runs already: it takes no slot."""
-        record = self.ready.pop(due_calling=self.admission.due_calling)
+        record = self.ready.pop(due_calling=self.admission.slots if fresh_first else self.admission.due_calling)
         self._wait(record, -1)
         self.room.set()
         return record
 
-    def begin_call(self) -> tuple[Record, bool]:
+    def begin_call(self, *, fresh_first: bool = False) -> tuple[Record, bool]:
         """Take the next ready record into a slot; True beside it if a worker that was killed may have called it before."""
-        record = self.board()
+        record = self.board(fresh_first=fresh_first)
         self.admission.calling += 1
         self.admission.due_calling += bool(record.due_ms)
         self.calls_made += 1
@@ -116,6 +116,12 @@ class EngineState:
         self.admission.calling -= 1
         self.admission.due_calling -= bool(record.due_ms)
         self.slot_time.free(self.clock())
+
+    def requeue(self, record: Record) -> None:
+        """Put a record whose call met a gate back behind the ready ones; it has spent nothing. Its slot is freed apart."""
+        record.window.give_back(record.offset)
+        self._wait(record)
+        self.ready.append(record)
 
     def settle_uncalled(self, record: Record) -> list[Record]:
         """Settle a record in check because its outcome was stored before; as `settle`."""

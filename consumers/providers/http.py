@@ -5,7 +5,8 @@ client's own total timeout: asyncio.timeout per task would cost 9 us (facts: per
 """
 
 from collections.abc import Mapping
-from time import monotonic
+from email.utils import parsedate_to_datetime
+from time import monotonic, time
 from typing import Self
 from urllib.parse import quote
 
@@ -20,6 +21,7 @@ from consumers.errors import (
     RateLimitedError,
     RecordError,
     RejectedError,
+    ServerError,
     TransientError,
 )
 
@@ -28,7 +30,7 @@ ANSWER_LIMIT_BYTES = 1_048_576
 EXCERPT_BYTES = 200
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 """Checks the grammar and builds nothing: a number that no float can hold is JSON too, and Postgres stores it."""
-TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({408, 425})
 
 
 class HttpProvider:
@@ -112,12 +114,27 @@ def status_error(status: int, body: bytes, *, retry_after: str | None) -> Record
     """Name what a status that is no success means for the record. Pure."""
     sentence = f"HTTP {status}: {excerpt(body)}"
     if status == 429 or (status == 503 and retry_after is not None):  # noqa: PLR2004 - HTTP's own numbers
-        return RateLimitedError(sentence)
+        return RateLimitedError(sentence, retry_after_seconds=retry_after_seconds(retry_after))
     if status == 401:  # noqa: PLR2004 - as above
         return MisconfiguredError(sentence)
-    if status in TRANSIENT_STATUSES or status >= 500:  # noqa: PLR2004 - as above
+    if status >= 500:  # noqa: PLR2004 - as above
+        return ServerError(sentence)
+    if status in TRANSIENT_STATUSES:
         return TransientError(sentence)
     return RejectedError(sentence)
+
+
+def retry_after_seconds(text: str | None) -> float | None:
+    """Read a Retry-After: seconds, or a date (RFC 9110, 10.2.3); None for anything else. Never negative."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text) if len(text) < len("1000000000") else None
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, at.timestamp() - time()) if at.tzinfo else None
 
 
 def excerpt(body: bytes) -> str:

@@ -272,6 +272,7 @@ class FakeProvider:
         self.hold_all = False
         self.deaf = False
         self.errors: dict[str, BaseException] = {}
+        self.down: BaseException | None = None  # raised for every token
         self.failures: dict[str, int] = {}  # token -> how often it fails before it is answered
         self.padding = 0
         self._gates: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -287,6 +288,8 @@ class FakeProvider:
                 await (_deaf_to_cancellation(self._gates[token]) if self.deaf else self._gates[token].wait())
         finally:
             self.running -= 1
+        if self.down is not None:
+            raise self.down
         if self.failures.get(token, 0) > 0:
             self.failures[token] -= 1
             raise TransientError(f"{self.failures[token]} to come")

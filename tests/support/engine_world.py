@@ -84,6 +84,7 @@ def make_world(*, slots: int = 10, drain_seconds: float = 2.0, stuck_seconds: fl
         stuck_seconds=stuck_seconds,
         pause_seconds=PAUSE_SECONDS,
         max_retries=max_retries,
+        dlq_flood_ratio=0.5,
     )
     ports = Ports(source, store, provider, dead_letters)
     return World(Engine(ports, intake=make_intake(None), limits=limits), source, store, provider, dead_letters)
