@@ -1,0 +1,82 @@
+"""The worker as `tokenflow work` runs it, with a look at its event loop, and with another provider where one is named.
+
+`python -m bench.subjects.worker LAG_FILE [timer SECONDS]`. Twenty times a second a timer notes how late it came: a line of
+LAG_FILE, [epoch seconds, seconds late]. That costs 0.2 ms a second. With `timer`, a call is a sleep: the engine alone.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Self
+
+import uvloop
+
+import consumers.worker
+from consumers import cli
+from consumers.engine.answers import Answers
+from consumers.engine.record import Record
+from consumers.ports import Provider
+from consumers.settings import WorkerSettings
+from topics.settings import load_settings
+
+LOOK_SECONDS = 0.05
+
+
+class TimerProvider:
+    """Answers after a while by itself. Implements consumers.ports.Provider."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def call(self, record: Record) -> str:
+        """Wait, then answer as the mock would."""
+        await asyncio.sleep(self._seconds)
+        return f'{{"token":"{record.token}","score":462,"band":"poor"}}'
+
+    def withdraw(self) -> None:
+        """Nothing waits to be sent."""
+
+
+def main(lag_file: str, provider: str = "http", seconds: str = "0") -> int:
+    """Run a worker until it is told to stop."""
+    settings = load_settings(WorkerSettings)
+    cli.raise_file_limit(settings)
+    cli._tune_collector()  # noqa: SLF001 - what the command does
+    if provider == "timer":
+
+        def make_timer(_settings: WorkerSettings, _answers: Answers) -> AbstractAsyncContextManager[Provider]:
+            return TimerProvider(float(seconds))
+
+        consumers.worker.make_provider = make_timer  # type: ignore[assignment]  # no setting names it, and none should
+    return uvloop.run(_run(settings, Path(lag_file)))
+
+
+async def _run(settings: WorkerSettings, lag_file: Path) -> int:
+    looking = asyncio.create_task(look(lag_file))
+    try:
+        return await consumers.worker.Worker(settings).run()
+    finally:
+        looking.cancel()
+
+
+async def look(path: Path) -> None:
+    """Note how late the loop is, until cancelled."""
+    loop = asyncio.get_running_loop()
+    with path.open("w", buffering=1) as file:
+        while True:
+            due = loop.time() + LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+            file.write(json.dumps([round(time.time(), 3), round(max(0.0, loop.time() - due), 5)]) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
