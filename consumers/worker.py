@@ -20,6 +20,7 @@ from faststream.kafka import KafkaBroker
 
 from consumers import metrics
 from consumers.dead_letters import DeadLetterProducer
+from consumers.engine.answers import Answers
 from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
 from consumers.engine.sink import FLUSHERS
@@ -46,16 +47,17 @@ CHECKERS = 2
 EXIT_NOW = 130
 
 
-def make_provider(settings: WorkerSettings) -> AbstractAsyncContextManager[Provider]:
+def make_provider(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
     """Choose how the API is called: by batches where it has an endpoint for them."""
     timeout = settings.provider_timeout_seconds
     if settings.provider_batch_url is None:
-        return HttpProvider(settings.provider_url, timeout_seconds=timeout)
+        return HttpProvider(settings.provider_url, timeout_seconds=timeout, answers=answers)
     return BatchProvider(
         settings.provider_batch_url,
         size=settings.queue_batch_size,
         calls=settings.worker_concurrency,
         timeout_seconds=timeout,
+        answers=answers,
     )
 
 
@@ -71,6 +73,7 @@ class Worker:
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
         self._joined = False
+        self._answers = Answers()
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until the engine fails; return the exit code.
@@ -93,7 +96,7 @@ class Worker:
             store = await PostgresStore.connect(settings.database_url.get_secret_value(), connections=FLUSHERS + CHECKERS)
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
-            provider = await stack.enter_async_context(make_provider(settings))
+            provider = await stack.enter_async_context(make_provider(settings, self._answers))
             dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer)
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
@@ -119,7 +122,8 @@ class Worker:
             stuck_seconds=settings.stuck_seconds,
             pause_seconds=settings.pause_seconds,
         )
-        engine = Engine(Ports(source, store, provider, dead_letters), intake=aside.intake, limits=limits)
+        ports = Ports(source, store, provider, dead_letters)
+        engine = Engine(ports, intake=aside.intake, limits=limits, answers=self._answers)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
         source.subscribe([settings.tokens_topic], guard)
         metrics.watch(engine, slots=settings.slots)

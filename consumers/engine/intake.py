@@ -78,7 +78,16 @@ def _unread(polled: PolledRecord, window: PartitionWindow, header: Mapping[str, 
         token=None,
         redrive_count=_count(header.get(names.REDRIVE_COUNT)),
         job_id=_uuid(header.get(names.JOB_ID)),
+        size_bytes=size_of(polled),
     )
+
+
+def size_of(polled: PolledRecord) -> int:
+    """Count the bytes of a record as it came: key, value, headers."""
+    size = len(polled.value or b"") + len(polled.key or b"")
+    for name, value in polled.headers:
+        size += len(name) + len(value or b"")
+    return size
 
 
 def derived_id(record: Record) -> UUID:

@@ -47,6 +47,7 @@ class Record:
     redrive_count: int = 0
     job_id: UUID | None = None
     derivations: int = 0  # how often its id turned out to be another token's
+    size_bytes: int = 0  # of key, value and headers
 
     @property
     def version(self) -> tuple[int, int]:

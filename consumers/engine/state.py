@@ -13,6 +13,7 @@ from time import monotonic
 from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
+from consumers.engine.answers import Answers
 from consumers.engine.claims import Claims
 from consumers.engine.pause import Pause, uptime
 from consumers.engine.record import Record
@@ -23,14 +24,21 @@ from consumers.engine.window import Windows
 class EngineState:
     """The engine's books. `draining`: nothing may start, and what is not in a call is given back."""
 
-    def __init__(self, *, slots: int, pause_seconds: float = inf, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int,
+        answers: Answers | None = None,
+        pause_seconds: float = inf,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.clock = clock
         self.uptime: Callable[[], float] = uptime
         self.pause = Pause(limit_seconds=pause_seconds, now=self.uptime())
         self.slot_time = SlotTime(slots=slots, now=clock())
         self.windows = Windows()
         self.claims = Claims()
-        self.admission = Admission(slots=slots)
+        self.admission = Admission(slots=slots, answers=answers)
         self.ready: deque[Record] = deque()
         self.draining = True  # until the first assignment
         self.resumed = False  # whether it is known where the group left off in the assigned partitions
@@ -44,8 +52,7 @@ class EngineState:
         """Take a polled record in; False (and nothing counted) where its window already had the offset."""
         if not record.window.admit(record.offset, now=self.clock()):
             return False
-        self.admission.unsettled += 1
-        self.admission.waiting += 1
+        self.admission.admit(record.size_bytes)
         self.progress += 1
         return True
 
@@ -99,7 +106,7 @@ class EngineState:
         released = self.claims.release(record)
         for done in (record, *released.followers):
             done.window.settle(done.offset)
-            self.admission.unsettled -= 1
+            self.admission.leave(done.size_bytes)
         self.progress += 1
         self.room.set()
         return released.waiters
@@ -109,21 +116,25 @@ class EngineState:
 
         In a drain, and where the partition was revoked meanwhile, they are given back: their next owner reads them again.
         """
-        live = [] if self.draining else [record for record in waiters if not record.window.closed]
+        live: list[Record] = []
+        for record in waiters:
+            if self.draining or record.window.closed:
+                self.admission.leave(record.size_bytes)
+            else:
+                live.append(record)
         self.admission.waiting += len(live)
-        self.admission.unsettled -= len(waiters) - len(live)
         return live
 
     def forget(self, record: Record) -> None:
         """Give back a record in check or ready, and what hangs on it: the partition's next owner reads them again."""
-        released = self.claims.release(record)
         self.admission.waiting -= 1
-        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+        self.abandon(record)
 
     def abandon(self, record: Record) -> None:
         """Give back a record whose call was cut off or never sent, and what hangs on it. Its slot is freed apart."""
         released = self.claims.release(record)
-        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+        for one in (record, *released.followers, *released.waiters):
+            self.admission.leave(one.size_bytes)
 
     def give_back_ready(self) -> None:
         """Give back every ready record. Idempotent."""
