@@ -13,6 +13,7 @@ import uvloop
 import yarl
 
 from consumers import cli
+from consumers.providers.pool import Pool
 
 Call = Callable[[int], Awaitable[None]]
 
@@ -40,6 +41,36 @@ async def with_aiohttp(url: str, calls: int) -> None:
         await _call_all(call, calls)
 
 
+async def with_wire(url: str, calls: int) -> None:
+    """The worker's own connections and pool (consumers/providers), without what the provider makes of an answer."""
+    target = yarl.URL(url, encoded=True)
+    pool = Pool(target.raw_host or "", target.port or 0, tls=False)
+    before, after = target.raw_path_qs.split("{token}")
+    loop = asyncio.get_running_loop()
+
+    async def call(number: int) -> None:
+        connection = pool.take(loop.time()) or await pool.connect()
+        connection.send(f"GET {before}{number}{after} HTTP/1.1\r\nHost: mock\r\n\r\n".encode())
+        await connection.more()
+        pool.give_back(connection, loop.time())
+
+    await _call_all(call, calls)
+
+
+async def with_pyreqwest(url: str, calls: int) -> None:
+    """Calls pass through pyreqwest: Rust, in a thread of its own."""
+    from pyreqwest.client import ClientBuilder  # noqa: PLC0415 - costs the others nothing
+
+    before, after = url.split("{token}")
+    async with ClientBuilder().http1_only().no_proxy().build() as client:
+
+        async def call(number: int) -> None:
+            response = await client.get(f"{before}{number}{after}").build().send()
+            await response.bytes()
+
+        await _call_all(call, calls)
+
+
 async def _call_all(call: Call, calls: int) -> None:
     numbers = itertools.count(10_000_000)
     async with asyncio.TaskGroup() as group:
@@ -47,7 +78,7 @@ async def _call_all(call: Call, calls: int) -> None:
             group.create_task(call_forever(call, numbers))
 
 
-CLIENTS = {"aiohttp": with_aiohttp}
+CLIENTS = {"aiohttp": with_aiohttp, "wire": with_wire, "pyreqwest": with_pyreqwest}
 
 if __name__ == "__main__":
     cli._tune_collector()  # noqa: SLF001 - as the worker does

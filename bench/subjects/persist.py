@@ -1,6 +1,6 @@
 """Persist alone: the sink with its store against a bare `unnest` loop on the same rows, in turn, in one process.
 
-`python -m bench.subjects.persist DATABASE_URL ROUNDS` prints a line of JSON: rows a second of each, the medians of so many rounds.
+`python -m bench.subjects.persist DATABASE_URL ROUNDS` prints JSON: rows a second of each, medians of so many rounds.
 """
 
 import asyncio

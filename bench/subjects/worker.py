@@ -1,7 +1,8 @@
 """The worker as `tokenflow work` runs it, with a look at its event loop, and with another provider where one is named.
 
-`python -m bench.subjects.worker LAG_FILE [timer SECONDS]`. Twenty times a second a timer notes how late it came: a line of
-LAG_FILE, [epoch seconds, seconds late]. That costs 0.2 ms a second. With `timer`, a call is a sleep: the engine alone.
+`python -m bench.subjects.worker LAG_FILE [timer SECONDS | aiohttp | wire | pyreqwest]`. Twenty times a second a timer notes
+how late it came: a line of LAG_FILE, [epoch seconds, seconds late]. That costs 0.2 ms a second. With `timer`, a call is a
+sleep: the engine alone.
 """
 
 import asyncio
@@ -19,10 +20,13 @@ from consumers import cli
 from consumers.engine.answers import Answers
 from consumers.engine.record import Record
 from consumers.ports import Provider
+from consumers.providers.http import HttpProvider
+from consumers.providers.wire import WireProvider
 from consumers.settings import WorkerSettings
 from topics.settings import load_settings
 
 LOOK_SECONDS = 0.05
+DEFAULT = "as the settings say"
 
 
 class TimerProvider:
@@ -46,17 +50,35 @@ class TimerProvider:
         """Nothing waits to be sent."""
 
 
-def main(lag_file: str, provider: str = "http", seconds: str = "0") -> int:
+def make_provider(
+    name: str, seconds: float, settings: WorkerSettings, answers: Answers
+) -> AbstractAsyncContextManager[Provider]:
+    """Make a provider by name."""
+    url, timeout = settings.provider_url, settings.provider_timeout_seconds
+    match name:
+        case "timer":
+            return TimerProvider(seconds)
+        case "aiohttp":
+            return HttpProvider(url, timeout_seconds=timeout, answers=answers)
+        case "wire":
+            return WireProvider(url, timeout_seconds=timeout, answers=answers)
+        case _:
+            from bench.subjects.pyreqwest_provider import PyreqwestProvider  # noqa: PLC0415 - costs the others nothing
+
+            return PyreqwestProvider(url, timeout_seconds=timeout)
+
+
+def main(lag_file: str, provider: str = DEFAULT, seconds: str = "0") -> int:
     """Run a worker until it is told to stop."""
     settings = load_settings(WorkerSettings)
     cli.raise_file_limit(settings)
     cli._tune_collector()  # noqa: SLF001 - what the command does
-    if provider == "timer":
+    if provider != DEFAULT:
 
-        def make_timer(_settings: WorkerSettings, _answers: Answers) -> AbstractAsyncContextManager[Provider]:
-            return TimerProvider(float(seconds))
+        def make(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
+            return make_provider(provider, float(seconds), settings, answers)
 
-        consumers.worker.make_provider = make_timer  # type: ignore[assignment]  # no setting names it, and none should
+        consumers.worker.make_provider = make  # no setting names all of them, and none should
     return uvloop.run(_run(settings, Path(lag_file)))
 
 

@@ -27,11 +27,13 @@ async def run(bench: Bench) -> Sequence[Result]:
             results.append(_latency_result(name, window.rate, ideal, window.us))
         except SubjectError as error:
             results.append(Result(f"{name}: {CALLS:,} x 0.4-1.6 s", f"no result: {error}"))
-    window = await bench.worker_window(calls=cpu.CALLS, latency=cpu.LATENCY, most_a_second=cpu.MOST_A_SECOND)
+    window = await bench.worker_window(calls=cpu.CALLS, latency=cpu.LATENCY, most_a_second=cpu.MOST_A_SECOND["wire"])
     results.append(_cpu_result("ours", window.us, window.rate))
     for name, module in PEERS.items():
         try:
-            window = await bench.peer_window(module, calls=cpu.CALLS, latency=cpu.LATENCY, most_a_second=cpu.MOST_A_SECOND)
+            window = await bench.peer_window(
+                module, calls=cpu.CALLS, latency=cpu.LATENCY, most_a_second=cpu.MOST_A_SECOND["wire"]
+            )
             results.append(_cpu_result(name, window.us, window.rate))
         except SubjectError as error:
             results.append(Result(f"{name}: CPU a token", f"no result: {error}"))
