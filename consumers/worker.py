@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
@@ -61,6 +61,9 @@ def make_provider(settings: WorkerSettings, answers: Answers) -> AbstractAsyncCo
     )
 
 
+MakeProvider = Callable[[WorkerSettings, Answers], AbstractAsyncContextManager[Provider]]
+
+
 class StartError(Exception):
     """The worker cannot start; the text says what to change."""
 
@@ -68,8 +71,9 @@ class StartError(Exception):
 class Worker:
     """A member of the consumer group, from start to stop. Built inside the running loop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, make_provider: MakeProvider = make_provider) -> None:
         self._settings = settings
+        self._make_provider = make_provider
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
         self._joined = False
@@ -96,7 +100,7 @@ class Worker:
             store = await PostgresStore.connect(settings.database_url.get_secret_value(), connections=FLUSHERS + CHECKERS)
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
-            provider = await stack.enter_async_context(make_provider(settings, self._answers))
+            provider = await stack.enter_async_context(self._make_provider(settings, self._answers))
             dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer)
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
