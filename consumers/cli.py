@@ -1,8 +1,11 @@
 """`tokenflow work`: run one worker until it is told to stop."""
 
+import asyncio
 import gc
 import logging
+import os
 import resource
+from collections.abc import Callable
 
 import typer
 import uvloop
@@ -16,9 +19,14 @@ from topics.connection import KafkaConnectionError, calm_client_logs
 from topics.provision import ProvisionError
 from topics.settings import SettingsError, load_settings
 
+log = logging.getLogger(__name__)
+
 GC_THRESHOLDS = (50_000, 20, 1_000)
 """The default collector halves the throughput at 10,000 calls in flight and pauses for 0.5 s; these reach 0.986 of the
 ideal (facts: engine, 2a). Never disabled: a rebalance leaves cycles of 256 KiB a partition behind."""
+EXIT_FAILED = 1
+END_SECONDS = 5.0
+"""For tasks to unwind once the worker is done."""
 SPARE_FILES = 100
 """Open files beside the calls: Kafka, Postgres, health, logs, shared libraries."""
 
@@ -33,7 +41,7 @@ def work() -> None:
         settings = load_settings(WorkerSettings)
         raise_file_limit(settings)
         _tune_collector()
-        code = uvloop.run(_run(settings))
+        code = uvloop.run(run_to_the_end(lambda: Worker(settings)))
     except (SettingsError, StartError, ListenError, WrongGroupError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -46,8 +54,24 @@ def work() -> None:
     raise typer.Exit(code)
 
 
-async def _run(settings: WorkerSettings) -> int:
-    return await Worker(settings).run()
+async def run_to_the_end(make_worker: Callable[[], Worker]) -> int:
+    """Run a worker, and see that its process ends: no task that ignores its cancellation may keep it.
+
+    1. A call goes on despite its cancellation. 2. The drain gives it up, the worker is done. 3. The loop, before it closes,
+    waits for every task, without a deadline; so the process would be there for ever, without partitions and not ready.
+    """
+    code = EXIT_FAILED
+    try:
+        code = await make_worker().run()
+    finally:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left and (await asyncio.wait(left, timeout=END_SECONDS))[1]:
+            log.critical("a task ignores its cancellation: the process ends without it")
+            logging.shutdown()
+            os._exit(code or EXIT_FAILED)
+    return code
 
 
 def raise_file_limit(settings: WorkerSettings) -> None:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
@@ -20,6 +20,7 @@ from faststream.kafka import KafkaBroker
 
 from consumers import metrics
 from consumers.dead_letters import DeadLetterProducer
+from consumers.engine.answers import Answers
 from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
 from consumers.engine.sink import FLUSHERS
@@ -46,17 +47,21 @@ CHECKERS = 2
 EXIT_NOW = 130
 
 
-def make_provider(settings: WorkerSettings) -> AbstractAsyncContextManager[Provider]:
+def make_provider(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
     """Choose how the API is called: by batches where it has an endpoint for them."""
     timeout = settings.provider_timeout_seconds
     if settings.provider_batch_url is None:
-        return HttpProvider(settings.provider_url, timeout_seconds=timeout)
+        return HttpProvider(settings.provider_url, timeout_seconds=timeout, answers=answers)
     return BatchProvider(
         settings.provider_batch_url,
         size=settings.queue_batch_size,
         calls=settings.worker_concurrency,
         timeout_seconds=timeout,
+        answers=answers,
     )
+
+
+MakeProvider = Callable[[WorkerSettings, Answers], AbstractAsyncContextManager[Provider]]
 
 
 def describe_gates(engine: Engine) -> list[dict[str, object]]:
@@ -80,11 +85,13 @@ class StartError(Exception):
 class Worker:
     """A member of the consumer group, from start to stop. Built inside the running loop."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, make_provider: MakeProvider = make_provider) -> None:
         self._settings = settings
+        self._make_provider = make_provider
         self._engine: Engine | None = None
         self._stopping = asyncio.Event()
         self._joined = False
+        self._answers = Answers()
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until the engine fails; return the exit code.
@@ -107,7 +114,7 @@ class Worker:
             store = await PostgresStore.connect(settings.database_url.get_secret_value(), connections=FLUSHERS + CHECKERS)
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
-            provider = await stack.enter_async_context(make_provider(settings))
+            provider = await stack.enter_async_context(self._make_provider(settings, self._answers))
             dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer, retry_topic=settings.retry_topic)
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
@@ -135,7 +142,8 @@ class Worker:
             max_retries=settings.max_retries,
             dlq_flood_ratio=settings.dlq_flood_ratio,
         )
-        engine = Engine(Ports(source, store, provider, dead_letters), intake=aside.intake, limits=limits)
+        ports = Ports(source, store, provider, dead_letters)
+        engine = Engine(ports, intake=aside.intake, limits=limits, answers=self._answers)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
         source.subscribe([settings.tokens_topic, *retry_topics], guard)
         metrics.watch(engine, slots=settings.slots)

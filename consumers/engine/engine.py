@@ -16,6 +16,7 @@ from aiokafka import ConsumerRebalanceListener
 from aiokafka.structs import TopicPartition
 
 from consumers import metrics
+from consumers.engine.answers import Answers
 from consumers.engine.check import Check
 from consumers.engine.committer import CommitResult, Committer
 from consumers.engine.gates import ClosedGate, GateName, Gates
@@ -63,8 +64,8 @@ class Ports:
 class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Holds the parts together. Built inside the running loop, before the consumer exists; `start` once it has joined."""
 
-    def __init__(self, ports: Ports, *, intake: Intake, limits: Limits) -> None:
-        self.state = EngineState(slots=limits.slots, pause_seconds=limits.pause_seconds)
+    def __init__(self, ports: Ports, *, intake: Intake, limits: Limits, answers: Answers | None = None) -> None:
+        self.state = EngineState(slots=limits.slots, answers=answers, pause_seconds=limits.pause_seconds)
         self.gates = Gates(flood_ratio=limits.dlq_flood_ratio)
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._drain_seconds = limits.drain_seconds
@@ -72,7 +73,14 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         self._tasks = TaskSet(on_failure=self.fail)
         self._pumping = TaskSet(on_failure=self.fail)
         self._stopped = False
-        self._sink = Sink(self.state, ports.store, ports.dead_letters, recheck=self._recheck, on_failure=self.fail)
+        self._sink = Sink(
+            self.state,
+            ports.store,
+            ports.dead_letters,
+            recheck=self._recheck,
+            on_room=self._start_ready,
+            on_failure=self.fail,
+        )
         self._lanes = Lanes(
             self.state,
             ports.provider,
@@ -188,6 +196,9 @@ class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships
         """How long ago the oldest unsettled record was polled; None where nothing is unsettled."""
         oldest = self.state.windows.oldest()
         return None if oldest is None else self.state.clock() - oldest
+
+    def _start_ready(self) -> None:
+        self._lanes.start_ready()
 
     def _recheck(self, batch: Sequence[Record]) -> None:
         self._check.submit(batch)

@@ -50,8 +50,9 @@ class Hold:
         self._count -= len(taken)
         return taken
 
-    def clear(self) -> int:
-        """Forget everything; return how much that was. Idempotent."""
-        forgotten, self._count = self._count, 0
+    def clear(self) -> list[Record]:
+        """Give everything back. Idempotent."""
+        forgotten = [record for records in self._held.values() for record in records]
         self._held.clear()
+        self._count = 0
         return forgotten

@@ -84,6 +84,7 @@ def _unread(polled: PolledRecord, window: PartitionWindow, header: Mapping[str, 
         token=None,
         redrive_count=_count(header.get(names.REDRIVE_COUNT)),
         job_id=_uuid(header.get(names.JOB_ID)),
+        size_bytes=size_of(polled),
     )
     if delay_seconds := retry_delay_seconds(polled.topic):
         _as_retry_copy(record, header, delay_seconds)
@@ -106,6 +107,14 @@ def _origin(header: Mapping[str, str]) -> Origin | None:
         return None
     partition, offset, timestamp_ms = map(int, said)
     return Origin(topic, partition, offset, timestamp_ms) if partition <= _LAST_PARTITION else None
+
+
+def size_of(polled: PolledRecord) -> int:
+    """Count the bytes of a record as it came: key, value, headers."""
+    size = len(polled.value or b"") + len(polled.key or b"")
+    for name, value in polled.headers:
+        size += len(name) + len(value or b"")
+    return size
 
 
 def derived_id(record: Record) -> UUID:

@@ -61,6 +61,7 @@ class Record:
     due_ms: int = 0  # of a retry copy: when it is due, on the broker's clock; 0 = a fresh record
     origin: Origin | None = None  # of a retry copy
     first_failed_at: str | None = None  # of a retry copy, as its header says
+    size_bytes: int = 0  # of key, value and headers
 
     @property
     def version(self) -> tuple[int, int]:

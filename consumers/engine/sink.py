@@ -2,13 +2,15 @@
 
 Order of writes: a dead letter's produce acknowledged, then the row committed, then settle, then the offset.
 With the database away, answers stay here, across a rebalance too, and are written when it is back: an answer that was paid
-for is not thrown away while the process lives. Memory is bounded by the engine's bound on unsettled records.
+for is not thrown away while the process lives. Memory is bounded by the bounds on unsettled records and on the bytes of
+answers: above these no call starts.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from sys import getsizeof
 
 from asyncpg.pgproto.pgproto import UUID
 
@@ -43,11 +45,14 @@ class Sink:
         dead_letters: DeadLetterTopic,
         *,
         recheck: Callable[[Sequence[Record]], None],
+        on_room: Callable[[], None],
         on_failure: Callable[[BaseException], None],
     ) -> None:
         self._state = state
         self._store = store
         self._recheck = recheck
+        self._on_room = on_room
+        self._answers = state.admission.answers
         self._outbox = Outbox(dead_letters, produced=self._enqueue, on_failure=on_failure)
         self._queue: deque[Settled] = deque()
         self._unsaved = 0
@@ -65,6 +70,7 @@ class Sink:
     def put(self, settled: Settled) -> None:
         """Take an outcome over. Does not block."""
         self._unsaved += 1
+        self._answers.keep(_memory(settled))
         self._empty.clear()
         self._route(settled)
 
@@ -164,6 +170,7 @@ class Sink:
         if isinstance(settled.outcome, DeadLettered):
             raise error  # nothing of the provider's is left in it: a bug of ours, and the process ends (crash-only)
         log.warning("the answer for %s cannot be stored: %s", settled.record.coordinates, error)
+        self._answers.let_go(_memory(settled))
         settled.outcome = DeadLettered(error.kind, clean_message(str(error)))
         self._route(settled)
         return []
@@ -191,8 +198,19 @@ class Sink:
                 self._recheck(self._state.readmit(waiters))
         metrics.count_outcomes(batch)
         self._unsaved -= len(batch)
+        self._answers.let_go(sum(map(_memory, batch)))
         if not self._unsaved:
             self._empty.set()
+        self._on_room()
+
+
+def _memory(settled: Settled) -> int:
+    """Bytes that an answer takes in this process: a text with one wide character takes four for each."""
+    match settled.outcome:
+        case Succeeded(str() as result):
+            return getsizeof(result)
+        case _:
+            return 0
 
 
 def _bulk(settled: Settled) -> int:

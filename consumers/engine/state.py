@@ -12,6 +12,7 @@ from time import monotonic
 from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
+from consumers.engine.answers import Answers
 from consumers.engine.claims import Claims
 from consumers.engine.hold import Hold
 from consumers.engine.pause import Pause, uptime
@@ -24,14 +25,21 @@ from consumers.engine.window import Windows
 class EngineState:
     """The engine's books. `draining`: nothing may start, and what is not in a call is given back."""
 
-    def __init__(self, *, slots: int, pause_seconds: float = inf, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int,
+        answers: Answers | None = None,
+        pause_seconds: float = inf,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.clock = clock
         self.uptime: Callable[[], float] = uptime
         self.pause = Pause(limit_seconds=pause_seconds, now=self.uptime())
         self.slot_time = SlotTime(slots=slots, now=clock())
         self.windows = Windows()
         self.claims = Claims()
-        self.admission = Admission(slots=slots)
+        self.admission = Admission(slots=slots, answers=answers)
         self.ready = ReadyQueue(slots=slots)
         self.hold = Hold()
         self.held_more = asyncio.Event()  # set when the hold got a record: it may be due before the others
@@ -47,7 +55,7 @@ class EngineState:
         """Take a polled record in; False (and nothing counted) where its window already had the offset."""
         if not record.window.admit(record.offset, now=self.clock()):
             return False
-        self.admission.unsettled += 1
+        self.admission.admit(record.size_bytes)
         self.progress += 1
         self._wait(record)
         return True
@@ -140,7 +148,7 @@ class EngineState:
         released = self.claims.release(record)
         for done in (record, *released.followers):
             done.window.settle(done.offset)
-            self.admission.unsettled -= 1
+            self.admission.leave(done.size_bytes)
         self.progress += 1
         self.room.set()
         return released.waiters
@@ -150,28 +158,32 @@ class EngineState:
 
         In a drain, and where the partition was revoked meanwhile, they are given back: their next owner reads them again.
         """
-        live = [] if self.draining else [record for record in waiters if not record.window.closed]
-        for record in live:
-            self._wait(record)
-        self.admission.unsettled -= len(waiters) - len(live)
+        live: list[Record] = []
+        for record in waiters:
+            if self.draining or record.window.closed:
+                self.admission.leave(record.size_bytes)
+            else:
+                live.append(record)
+                self._wait(record)
         return live
 
     def forget(self, record: Record) -> None:
         """Give back a record in check or ready, and what hangs on it: the partition's next owner reads them again."""
-        released = self.claims.release(record)
         self._wait(record, -1)
-        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+        self.abandon(record)
 
     def abandon(self, record: Record) -> None:
         """Give back a record whose call was cut off or never sent, and what hangs on it. Its slot is freed apart."""
         released = self.claims.release(record)
-        self.admission.unsettled -= 1 + len(released.followers) + len(released.waiters)
+        for one in (record, *released.followers, *released.waiters):
+            self.admission.leave(one.size_bytes)
 
     def give_back_ready(self) -> None:
         """Give back every ready record, and what is held. Idempotent."""
         while self.ready:
             self.forget(self.ready.pop())
-        self.admission.unsettled -= self.hold.clear()
+        for record in self.hold.clear():
+            self.admission.leave(record.size_bytes)
         self.admission.held = 0
 
     def close_books(self) -> None:

@@ -48,6 +48,7 @@ async def world(request: pytest.FixtureRequest, place: Place, tmp_path: Path) ->
     print(f"FAILURE_SEED={seed}")
     async with running_world(place, scenario=scenario, seed=seed, size=SMOKE, folder=tmp_path) as running:
         yield running
+        print(running.log_tails())  # pytest shows it where the test failed
         _show(request, f"{scenario}\n    {running.result or f'seed {seed}: FAILED before its end'}")
 
 

@@ -73,9 +73,15 @@ class Account:
         self.risks.append(Risk(time.time(), called))
 
     def close(
-        self, rows: Sequence[Row], calls: Mapping[str, int], repeats: Sequence[Repeat], *, counted: int | None
+        self,
+        rows: Sequence[Row],
+        calls: Mapping[str, int],
+        repeats: Sequence[Repeat],
+        *,
+        counted: int | None,
+        beyond_at_most: int = 0,
     ) -> "Statement":
-        """Draw the account up."""
+        """Draw the account up; `beyond_at_most` calls may be repeated without having been at risk."""
         settled = {row.token: row.settled_at for row in rows}
         allowed = Counter(token for risk in self.risks for token in risk.called if settled.get(token, risk.at + 1) > risk.at)
         result = Result(
@@ -85,13 +91,13 @@ class Account:
             lost=len(self.placed.keys() - settled.keys()),
             duplicate_rows=len(rows) - len(settled),
             repeated=sum(calls.values()) - len(calls),
-            bound=allowed.total(),
+            bound=allowed.total() + beyond_at_most,
             paid_again=sum(repeat.at > settled.get(repeat.token, repeat.at) for repeat in repeats),
             counted=counted,
             seconds=time.monotonic() - self.started,
         )
         beyond = {token: count for token, count in calls.items() if count > 1 + allowed[token]}
-        return Statement(result, beyond, sorted(settled.keys() - self.placed.keys()))
+        return Statement(result, beyond, beyond_at_most, sorted(settled.keys() - self.placed.keys()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +106,10 @@ class Statement:
 
     result: Result
     beyond: Mapping[str, int]
+    beyond_at_most: int
     strangers: Sequence[str]
 
-    def complaints(self, *, paid_again_at_most: int = 0, beyond_at_most: int = 0) -> list[str]:
+    def complaints(self, *, paid_again_at_most: int = 0) -> list[str]:
         """Say what is not as promised, a sentence each; nothing where all is well."""
         result = self.result
         found = [
@@ -110,7 +117,7 @@ class Statement:
             (result.duplicate_rows, f"{result.duplicate_rows} final rows too many"),
             (self.strangers, f"rows of tokens that nobody produced: {self.strangers[:5]}"),
             (
-                len(self.beyond) > beyond_at_most,
+                len(self.beyond) > self.beyond_at_most,
                 f"{len(self.beyond)} tokens were called again that were not in flight and unsaved: {self._some_beyond()}",
             ),
             (

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.system import System, WorkerProcess
+from tests.support.system import START_SECONDS, System, WorkerProcess
+from tests.support.waiting import eventually
 
 SCRAPE_SECONDS = 0.2
 ANSWER_SECONDS = 1.0
@@ -64,6 +65,14 @@ class Fleet:
             return False
         self._scrapes[worker].append(_read(text))
         return True
+
+    async def scrape_now(self, worker: WorkerProcess) -> None:
+        """Ask a worker that runs until it answers, which takes a while on a busy machine."""
+
+        async def answers() -> None:
+            assert await self.scrape(worker), worker.log[-2000:]
+
+        await eventually(answers, timeout_seconds=START_SECONDS)
 
     def partitions(self, worker: WorkerProcess) -> Collection[int]:
         """Partitions that the worker had a moment ago; while a rebalance runs, those before and those after it."""

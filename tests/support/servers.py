@@ -3,6 +3,7 @@
 A broken pair is made whole again before the next scenario (`heal`), so that a start of 4 s and a format are paid once.
 """
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from infra.local.kafka import LocalKafka
 from infra.local.postgres import LocalPostgres
 from tests.support import services
+
+END_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,18 @@ class Servers:
             if server.process.poll() is not None:
                 server.start()
             server.wait_ready()
+
+
+async def kill_server(server: LocalKafka | LocalPostgres) -> None:
+    """Kill -9; nothing of it is left when this returns."""
+    server.process.kill()
+    await asyncio.to_thread(server.process.wait, END_SECONDS)
+
+
+async def bring_back(server: LocalKafka | LocalPostgres) -> None:
+    """Start a server that was killed, over its data; it serves when this returns."""
+    server.start()
+    await asyncio.to_thread(server.wait_ready)
 
 
 @contextmanager

@@ -47,9 +47,6 @@ class Run:
     started_at: float
     idle_at: float = 0.0
     waiting_at: float = 0.0
-    alone_at: float = 0.0
-    """From here to `joined_at` one worker worked alone."""
-    joined_at: float = 0.0
     rest_at: float = 0.0
     ended_at: float = 0.0
     joined: tuple[float, float] = (0.0, 0.0)
@@ -102,12 +99,11 @@ async def _work(run: Run, eyes: Watched, api: httpx.AsyncClient) -> None:
     first = eyes.start_worker()
     await first.ready()
     first_at = time.time()
-    run.alone_at = await _until(eyes, "count(tokens_calling)", 1)
+    await _until(eyes, "count(tokens_calling)", 1)
     awaited = asyncio.create_task(api.get("/tokens/a0", params={"wait_seconds": 20}))
     await system.produce([b"t%d" % number for number in range(900)] + [b"[malformed]", b"{broken"])
     await eventually(lambda: _flood(eyes, api), timeout_seconds=SEEN_SECONDS)
     assert (await awaited).status_code == 200
-    run.joined_at = time.time()
     second = eyes.start_worker()
     await second.ready()
     run.joined = (first_at, time.time())
@@ -118,6 +114,7 @@ async def _rest(run: Run, eyes: Watched) -> None:
     """Let everything settle, and ask the witnesses."""
     system = eyes.system
     await system.drained()
+    await _until(eyes, QUEUE, 0)
     run.rest_at = await eyes.fresh()
     (run.rows,) = await system.rows(ROWS, run.rest_at)
     run.stats = system.mock.stats("?tokens=true")

@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.engine.admission import AHEAD_LIMIT, PERSISTING_LIMIT, POLL_LIMIT, Admission
+from consumers.engine.answers import STOP_BYTES
 
 SLOTS = st.integers(1, 100_000)
+MIB = 1_048_576
 
 
 def test_a_fresh_worker_polls_and_calls() -> None:
@@ -38,6 +40,28 @@ def test_unsettled_records_stop_polling() -> None:
     assert admission.poll_budget() == 0
     admission.unsettled -= admission.poll_floor
     assert admission.poll_budget() == admission.poll_floor
+
+
+def test_bytes_of_records_stop_polling_and_not_the_calls() -> None:
+    """130 records of 1 MiB are enough; were calls stopped too, nothing would ever settle."""
+    admission = Admission(slots=5_000)
+    for _ in range(130):
+        admission.admit(MIB)
+    assert (admission.poll_budget(), admission.free_slots()) == (0, 5_000)
+    for _ in range(3):
+        admission.waiting -= 1
+        admission.leave(MIB)
+    assert admission.poll_budget() == POLL_LIMIT
+    assert (admission.unsettled, admission.record_bytes) == (127, 127 * MIB)
+
+
+def test_bytes_of_answers_stop_the_calls_and_not_the_polling() -> None:
+    """Nothing can be stored: no call starts that would bring more."""
+    admission = Admission(slots=5_000)
+    admission.answers.keep(STOP_BYTES)
+    assert (admission.poll_budget(), admission.free_slots()) == (POLL_LIMIT, 0)
+    admission.answers.let_go(1)
+    assert admission.free_slots() == 5_000
 
 
 @given(SLOTS, st.integers(0, 200_000), st.integers(0, 200_000))

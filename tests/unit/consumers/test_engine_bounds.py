@@ -1,6 +1,7 @@
 """Invariants 2, 3 and 4: what was polled is admitted at once; two bounds; one slow call blocks nothing but its slot."""
 
 import asyncio
+import json
 
 from tests.support.engine_world import P0, P1, SECONDS, World, make_world, running_world, turn_loop
 from tests.support.waiting import eventually
@@ -8,6 +9,10 @@ from tests.support.waiting import eventually
 
 def _assert_polled(world: World, least: int) -> None:
     assert sum(world.source.polls) >= least
+
+
+def _assert_called(world: World, least: int) -> None:
+    assert len(world.provider.calls) >= least
 
 
 async def test_every_polled_record_is_in_its_window_before_anything_else_runs() -> None:
@@ -120,6 +125,41 @@ async def test_large_answers_go_in_small_statements() -> None:
         world.store.saving.set()
         await world.until(rows=40, unsettled=0)
         assert max(world.store.saves) <= 8
+        world.sound()
+
+
+async def test_answers_that_cannot_be_stored_stop_the_calls_and_stored_ones_start_them_again() -> None:
+    """With the database hanging, 200 answers are not all asked for; nobody but the sink wakes the calls again."""
+    async with running_world(slots=10) as world:
+        answers = world.engine.state.admission.answers
+        answers.stop_bytes = 50_000
+        world.store.saving.clear()
+        world.provider.padding = 1_000
+        for number in range(200):
+            world.source.append(f"t{number}")
+        await eventually(lambda: _assert_called(world, 45), timeout_seconds=SECONDS)
+        await turn_loop(200)
+        assert len(world.provider.calls) <= 60
+        assert answers.unsaved_bytes <= 65_000
+        world.store.saving.set()
+        await world.until(rows=200, unsettled=0)
+        assert answers.unsaved_bytes == 0
+        world.sound()
+
+
+async def test_bytes_of_records_stop_polling_and_let_go_again() -> None:
+    """With every call hanging, as many are read as there is room for, and all are worked on in the end."""
+    async with running_world(slots=100) as world:
+        world.provider.hold_all = True
+        world.engine.state.admission.record_bytes_limit = 60_000
+        for number in range(200):
+            world.source.append(json.dumps({"token": f"t{number}", "padding": "x" * 1_000}))
+        await eventually(lambda: _assert_polled(world, 59), timeout_seconds=SECONDS)
+        await turn_loop(200)
+        assert sum(world.source.polls) <= 60 + 50
+        world.provider.release()
+        await world.until(rows=200, unsettled=0)
+        assert world.engine.state.admission.record_bytes == 0
         world.sound()
 
 

@@ -1,0 +1,1 @@
+"""What every row of the benchmark uses: the stack, a worker under measure, windows, the report."""

@@ -1,0 +1,131 @@
+"""A Kafka, a PostgreSQL and a mock API of the benchmark's own, on one core; what is measured runs on the other.
+
+A child inherits the cores of its parent, so this process moves to the core of the servers before it starts them. Where the
+machine has more cores, the servers and this process have all but the one that is measured.
+"""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from tests.support import services
+from tests.support.mock_processes import MockProcess, running_mock_api
+from topics.provision import create_topics
+from topics.settings import KafkaSettings
+
+PARTITIONS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Which cores are measured and which serve."""
+
+    measured: tuple[int, ...]
+    serving: tuple[int, ...]
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every core, for rows that measure the machine."""
+        return (*self.measured, *self.serving)
+
+
+def split_cores() -> Cores:
+    """Take the first core for what is measured; a machine with one core shares it."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return Cores((first,), tuple(others) or (first,))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One run's own topics, database and mock."""
+
+    kafka: str
+    database: str
+    topic: str
+    mock: MockProcess
+    folder: Path
+    cores: Cores
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a subject needs to find them; WORKER_ settings come on top."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka,
+            "KAFKA_GROUP_ID": self.topic,
+            "TOKENS_TOPIC": self.topic,
+            "TOKENS_PARTITIONS": str(PARTITIONS),
+            "DATABASE_URL": self.database,
+            "PROVIDER_URL": f"http://127.0.0.1:{self.mock.port}/score/{{token}}",
+            "PROVIDER_TIMEOUT_SECONDS": "20",
+        }
+
+    @property
+    def batch_url(self) -> str:
+        """The mock's endpoint for many ids."""
+        return f"http://127.0.0.1:{self.mock.port}/scores"
+
+    async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Query this run's database."""
+        connection = await asyncpg.connect(self.database, timeout=30)
+        try:
+            return await connection.fetch(query, *arguments)
+        finally:
+            await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The servers of a whole benchmark."""
+
+    kafka: str
+    database_server: str
+    postgres_pid: int
+    kafka_pid: int
+    template: str
+    folder: Path
+    cores: Cores
+
+    def servers(self) -> list[psutil.Process]:
+        """List the processes of Kafka and PostgreSQL that run now."""
+        roots = [psutil.Process(self.kafka_pid), psutil.Process(self.postgres_pid)]
+        return [process for root in roots for process in (root, *root.children(recursive=True))]
+
+    @asynccontextmanager
+    async def stage(self, **profile: object) -> AsyncIterator[Stage]:
+        """Make a run's topics, database and mock; dropped when the block ends, so that one run does not slow the next."""
+        name = await services.clone_database(self.database_server, self.template)
+        topic = f"bench-{uuid.uuid4().hex[:8]}"
+        await create_topics(
+            KafkaSettings(kafka_bootstrap_servers=self.kafka, tokens_topic=topic, tokens_partitions=PARTITIONS)
+        )
+        with running_mock_api(self.folder) as mock:
+            mock.behave(**profile)
+            database = services.with_database(self.database_server, name)
+            yield Stage(self.kafka, database, topic, mock, self.folder, self.cores)
+        await services.drop_database(self.database_server, name)
+
+
+@contextmanager
+def running_stack(folder: Path) -> Iterator[Stack]:
+    """Run the servers until the block ends."""
+    cores = split_cores()
+    os.sched_setaffinity(0, cores.serving)
+    with ExitStack() as stack:
+        kafka = stack.enter_context(services.running(lambda: services.make_kafka(folder)))
+        postgres = stack.enter_context(services.running(lambda: services.make_postgres(folder)))
+        template = services.run_apart(lambda: services.create_template(postgres.database_url))
+        yield Stack(
+            kafka.bootstrap_servers,
+            postgres.database_url,
+            postgres.process.pid,
+            kafka.process.pid,
+            template,
+            folder,
+            cores,
+        )

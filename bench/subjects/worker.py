@@ -1,0 +1,104 @@
+"""The worker as `tokenflow work` runs it, with a look at its event loop, and with another provider where one is named.
+
+`python -m bench.subjects.worker LAG_FILE [timer SECONDS | aiohttp | wire | pyreqwest]`. Twenty times a second a timer notes
+how late it came: a line of LAG_FILE, [epoch seconds, seconds late]. That costs 0.2 ms a second. With `timer`, a call is a
+sleep: the engine alone.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Self
+
+import uvloop
+
+import consumers.worker
+from consumers import cli
+from consumers.engine.answers import Answers
+from consumers.engine.record import Record
+from consumers.ports import Provider
+from consumers.providers.http import HttpProvider
+from consumers.providers.wire import WireProvider
+from consumers.settings import WorkerSettings
+from topics.settings import load_settings
+
+LOOK_SECONDS = 0.05
+DEFAULT = "as the settings say"
+
+
+class TimerProvider:
+    """Answers after a while by itself. Implements consumers.ports.Provider."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def call(self, record: Record) -> str:
+        """Wait, then answer as the mock would."""
+        await asyncio.sleep(self._seconds)
+        return f'{{"token":"{record.token}","score":462,"band":"poor"}}'
+
+    def withdraw(self) -> None:
+        """Nothing waits to be sent."""
+
+
+def make_provider(
+    name: str, seconds: float, settings: WorkerSettings, answers: Answers
+) -> AbstractAsyncContextManager[Provider]:
+    """Make a provider by name."""
+    url, timeout = settings.provider_url, settings.provider_timeout_seconds
+    match name:
+        case "timer":
+            return TimerProvider(seconds)
+        case "aiohttp":
+            return HttpProvider(url, timeout_seconds=timeout, answers=answers)
+        case "wire":
+            return WireProvider(url, timeout_seconds=timeout, answers=answers)
+        case _:
+            from bench.subjects.pyreqwest_provider import PyreqwestProvider  # noqa: PLC0415 - costs the others nothing
+
+            return PyreqwestProvider(url, timeout_seconds=timeout)
+
+
+def main(lag_file: str, provider: str = DEFAULT, seconds: str = "0") -> int:
+    """Run a worker until it is told to stop."""
+    settings = load_settings(WorkerSettings)
+    cli.raise_file_limit(settings)
+    cli._tune_collector()  # noqa: SLF001 - what the command does
+    if provider != DEFAULT:
+
+        def make(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
+            return make_provider(provider, float(seconds), settings, answers)
+
+        consumers.worker.make_provider = make  # no setting names all of them, and none should
+    return uvloop.run(_run(settings, Path(lag_file)))
+
+
+async def _run(settings: WorkerSettings, lag_file: Path) -> int:
+    looking = asyncio.create_task(look(lag_file))
+    try:
+        return await consumers.worker.Worker(settings).run()
+    finally:
+        looking.cancel()
+
+
+async def look(path: Path) -> None:
+    """Note how late the loop is, until cancelled."""
+    loop = asyncio.get_running_loop()
+    with path.open("w", buffering=1) as file:
+        while True:
+            due = loop.time() + LOOK_SECONDS
+            await asyncio.sleep(LOOK_SECONDS)
+            file.write(json.dumps([round(time.time(), 3), round(max(0.0, loop.time() - due), 5)]) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

@@ -1,0 +1,44 @@
+"""One token in a hundred answered 500 for ever: the others at >= 0.95 of a clean run."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from bench.harness import subject
+from bench.harness.bench import Bench, Result
+from bench.harness.window import Window, measure
+
+CALLS = 2_000
+LATENCY = (0.5, 0.5)
+IDEAL = CALLS / LATENCY[0]
+POISON = {"rules": [{"pattern": ".*00", "behaviour": {"statuses": {"500": 1}}}]}
+GOAL = 0.95
+
+
+async def run(bench: Bench) -> Sequence[Result]:
+    """Measure a clean run and one with poison."""
+    clean, _ = await _window(bench, poison=False)
+    window, dead = await _window(bench, poison=True)
+    good = window.rate * (1 - dead)
+    ratio = good / (clean.rate * (1 - dead))
+    return [
+        Result(
+            "1 % of tokens answered 500: the others' rate",
+            f"{ratio:.3f} ({good:,.0f}/s; {dead:.2%} dead letters; {window.us:.0f} against {clean.us:.0f} us)",
+            goal=f">= {GOAL}",
+            limit=f"{clean.rate:,.0f}/s, a clean run",
+            met=ratio >= GOAL,
+        )
+    ]
+
+
+async def _window(bench: Bench, *, poison: bool) -> tuple[Window, float]:
+    """Measure; beside it the part of the rows that are dead letters."""
+    async with AsyncExitStack() as stack:
+        times = bench.times(LATENCY[1])
+        stage = await bench.staged(stack, LATENCY, times, IDEAL * 1.1)
+        if poison:
+            stage.mock.change(**POISON)
+        worker = stack.enter_context(subject.worker(stage, environment=subject.slots(CALLS)))
+        window = await measure(stage, [worker], times)
+        (row,) = await stage.rows("SELECT avg((outcome = 'dead_lettered')::int)::float8 FROM outcomes")
+        return window, float(row[0])
