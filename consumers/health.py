@@ -6,7 +6,7 @@ Starts before the worker joins its group: a joiner waits for everybody's drain, 
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from aiohttp import web
@@ -19,14 +19,24 @@ class ListenError(Exception):
 
 
 class HealthServer:
-    """`/health/live`, `/health/ready`, `/metrics`, `/status` (JSON). `ready` says None, or why not."""
+    """`/health/live`, `/health/ready`, `/metrics`, `/status` (JSON). `ready` says None, or why not.
+
+    `gates` names the closed gates. They are told, and make nobody unready: who holds calls back works as it should.
+    """
 
     def __init__(
-        self, *, address: str, port: int, ready: Callable[[], str | None], status: Callable[[], Mapping[str, object]]
+        self,
+        *,
+        address: str,
+        port: int,
+        ready: Callable[[], str | None],
+        gates: Callable[[], Sequence[str]] = tuple,
+        status: Callable[[], Mapping[str, object]],
     ) -> None:
         self._address = address
         self._port = port
         self._ready = ready
+        self._gates = gates
         self._status = status
         app = web.Application()
         app.router.add_get("/health/live", self._get_live)
@@ -55,7 +65,10 @@ class HealthServer:
 
     async def _get_ready(self, _: web.Request) -> web.Response:
         reason = self._ready()
-        return _json({"status": "ready"}) if reason is None else _json({"status": "not ready", "reason": reason}, status=503)
+        if reason is not None:
+            return _json({"status": "not ready", "reason": reason}, status=503)
+        closed = list(self._gates())
+        return _json({"status": "ready", **({"closed_gates": closed} if closed else {})})
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
@@ -24,6 +25,7 @@ from consumers.engine.answers import Answers
 from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
 from consumers.engine.sink import FLUSHERS
+from consumers.gate_board import GateBoard, describe_gates
 from consumers.health import HealthServer
 from consumers.loop_guard import LoopGuard
 from consumers.ports import Provider
@@ -34,6 +36,7 @@ from consumers.set_aside import SetAside
 from consumers.settings import WorkerSettings
 from consumers.source import SubscriberSource
 from consumers.static_id import StaticIdGuard
+from consumers.store.gates import PostgresGates
 from consumers.store.postgres import PostgresStore
 from topics.catalogue import HOP_BYTES, MAX_MESSAGE_BYTES
 from topics.connection import KafkaConnectionError, kafka_broker, kafka_producer
@@ -62,20 +65,6 @@ def make_provider(settings: WorkerSettings, answers: Answers) -> AbstractAsyncCo
 
 
 MakeProvider = Callable[[WorkerSettings, Answers], AbstractAsyncContextManager[Provider]]
-
-
-def describe_gates(engine: Engine) -> list[dict[str, object]]:
-    """Describe the closed gates for an operator; times are seconds from now."""
-    now = engine.state.clock()
-    return [
-        {
-            "gate": gate.name,
-            "why": gate.why,
-            "closed_seconds": round(now - gate.since, 1),
-            "opens_in_seconds": None if gate.until is None else round(gate.until - now, 1),
-        }
-        for gate in engine.closed_gates()
-    ]
 
 
 class StartError(Exception):
@@ -107,7 +96,11 @@ class Worker:
             await stack.enter_async_context(LoopGuard(stuck_seconds=settings.stuck_seconds))
             await stack.enter_async_context(
                 HealthServer(
-                    address=settings.bind_address, port=settings.health_port, ready=self._why_not_ready, status=self._status
+                    address=settings.bind_address,
+                    port=settings.health_port,
+                    ready=self._why_not_ready,
+                    gates=self._closed_gates,
+                    status=self._status,
                 )
             )
             retry_topics = await self._verify_topics()
@@ -119,7 +112,8 @@ class Worker:
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
             broker, self._engine = self._wire(store, provider, dead_letters, retry_topics=retry_topics)
-            return await self._live(broker, self._engine)
+            board = await self._hang_up_board(stack, self._engine)
+            return await self._live(broker, self._engine, board)
 
     def _wire(
         self, store: PostgresStore, provider: Provider, dead_letters: DeadLetterProducer, *, retry_topics: Sequence[str]
@@ -149,6 +143,19 @@ class Worker:
         metrics.watch(engine, slots=settings.slots)
         return broker, engine
 
+    async def _hang_up_board(self, stack: AsyncExitStack, engine: Engine) -> GateBoard:
+        """Make the board of gates; a gate that an operator closed is closed when this returns."""
+        settings = self._settings
+        tables = await PostgresGates.connect(
+            settings.database_url.get_secret_value(),
+            provider=metrics.PROVIDER,
+            worker=f"{socket.gethostname()}:{settings.health_port}",
+        )
+        stack.push_async_callback(tables.close)
+        board = GateBoard(engine, tables)
+        await board.prepare()
+        return board
+
     async def _connect(self, dead_letters: DeadLetterProducer) -> None:
         try:
             await dead_letters.start()
@@ -162,10 +169,11 @@ class Worker:
             max_record_bytes=MAX_MESSAGE_BYTES + HOP_BYTES,
         )
 
-    async def _live(self, broker: KafkaBroker, engine: Engine) -> int:
+    async def _live(self, broker: KafkaBroker, engine: Engine, board: GateBoard) -> int:
         try:
             if await self._until_stopping(broker.start(), timeout_seconds=self._settings.start_deadline_seconds):
                 engine.start()
+                board.start()
                 self._joined = True
                 log.info("joined the group %s: up to %d calls", self._settings.kafka_group_id, self._settings.slots)
                 await self._until_stopping(engine.failed())
@@ -181,6 +189,7 @@ class Worker:
             if not engine.failure.done():
                 await engine.stop()
             await self._leave(broker)
+            await board.stop()
         if engine.failure.done():
             log.critical("the engine failed; what was in flight will be repeated", exc_info=engine.failure.result())
             return 1
@@ -237,6 +246,9 @@ class Worker:
         if not self._joined:
             return "stopping" if self._stopping.is_set() else "joining the group"
         return "draining" if self._engine.state.draining else None
+
+    def _closed_gates(self) -> list[str]:
+        return [] if self._engine is None else [gate.name for gate in self._engine.closed_gates()]
 
     def _status(self) -> Mapping[str, object]:
         """Describe the worker for an operator; counts of records."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from producer_api import health, pages, records, status, tokens
+from producer_api import gates, health, pages, records, status, tokens
 from producer_api.problems import Problem, problem_response
 from producer_api.services import Services, make_services
 from producer_api.settings import ApiSettings
@@ -21,7 +21,8 @@ from topics.record import MalformedValueError
 STOP_SECONDS: Final = 5.0
 DESCRIPTION: Final = (
     "Tokens in, outcomes out. `POST /tokens` puts a token on Kafka; workers call the provider; `GET /tokens/{token}` and "
-    "`GET /records/{record_id}` tell what became of it, `GET /status` the totals. Errors are problem documents (RFC 9457)."
+    "`GET /records/{record_id}` tell what became of it, `GET /status` the totals, `GET /gates` what holds calls back. "
+    "Errors are problem documents (RFC 9457)."
 )
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def create_app(settings: ApiSettings, *, give_up: Callable[[], None]) -> FastAPI
     )
     app.state.services = services
     app.add_middleware(RequestTiming, requests=services.metrics.requests)
-    for room in (tokens, records, status, health, pages):  # in the order of their rates: routes are tried one by one
+    for room in (tokens, records, status, gates, health, pages):  # in the order of their rates: routes are tried one by one
         app.include_router(room.router)
     pages.mount_assets(app)
     for kind in (Problem, MalformedValueError, RequestValidationError, HTTPException, Exception):

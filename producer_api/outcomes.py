@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import msgspec
@@ -106,21 +107,37 @@ class OutcomeReader:
             DatabaseUnavailableError: no answer within the limits, or a refusal.
 
         """
-        assert self._pool is not None, "start() comes first"  # noqa: S101 - a mistake of the caller, not of the data
         found = Found()
+        async with self._connection() as connection:
+            if tokens:
+                rows = await connection.fetch(self._by_token, list(tokens))
+                found.tokens = {row["token"]: _outcome(row) for row in rows}
+            if record_ids:
+                rows = await connection.fetch(self._by_record, list(record_ids))
+                found.records = {str(row["record_id"]): _outcome(row) for row in rows}
+        return found
+
+    async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement of another noun.
+
+        Raises:
+            DatabaseUnavailableError: no answer within the limits, or a refusal.
+
+        """
+        async with self._connection() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        return rows
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        assert self._pool is not None, "start() comes first"  # noqa: S101 - a mistake of the caller, not of the data
         try:
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
-                if tokens:
-                    rows = await connection.fetch(self._by_token, list(tokens))
-                    found.tokens = {row["token"]: _outcome(row) for row in rows}
-                if record_ids:
-                    rows = await connection.fetch(self._by_record, list(record_ids))
-                    found.records = {str(row["record_id"]): _outcome(row) for row in rows}
+                yield connection
         except AWAY as error:
             self._log_once(error)
             raise DatabaseUnavailableError("The database does not answer; tokens can still be posted.") from error
         self._last_error = ""
-        return found
 
     async def why_not_ready(self, *, timeout_seconds: float) -> str | None:
         """Return None if outcomes can be read now, else a sentence that says why not."""

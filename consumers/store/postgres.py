@@ -55,6 +55,29 @@ class WrongGroupError(Exception):
     """The database belongs to another consumer group; the text says whose, and what to do."""
 
 
+async def open_pool(url: str, *, connections: int, statement_seconds: float) -> "asyncpg.Pool[asyncpg.Record]":
+    """Open a pool; its statements have a deadline. Raises StoreUnavailableError."""
+    with_deadline = asyncpg.create_pool(
+        url,
+        min_size=0,  # connects on demand: no maintenance task that logs a traceback at each try in an outage
+        max_size=connections,
+        timeout=CONNECT_SECONDS,
+        command_timeout=statement_seconds,
+        server_settings={"application_name": "tokenflow worker", "jit": "off"},
+    )
+    async with sorted_errors():
+        return await with_deadline
+
+
+async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Close a pool; after a moment without waiting for its connections. Idempotent."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
 class PostgresStore:
     """Implements consumers.ports.Store on a small pool."""
 
@@ -69,24 +92,11 @@ class PostgresStore:
             StoreUnavailableError: the database is not there.
 
         """
-        with_deadline = asyncpg.create_pool(
-            url,
-            min_size=0,  # connects on demand: no maintenance task that logs a traceback at each try in an outage
-            max_size=connections,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS,
-            server_settings={"application_name": "tokenflow worker", "jit": "off"},
-        )
-        async with _sorted_errors():
-            return cls(await with_deadline)
+        return cls(await open_pool(url, connections=connections, statement_seconds=STATEMENT_SECONDS))
 
     async def close(self) -> None:
-        """Close the pool; after a moment without waiting for its connections. Idempotent."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        """Close the pool. Idempotent."""
+        await close_pool(self._pool)
 
     async def claim_group(self, group_id: str) -> None:
         """Claim the database for this consumer group, or see that it is ours already. Idempotent.
@@ -96,7 +106,7 @@ class PostgresStore:
             StoreUnavailableError: the database is not there, or was never migrated.
 
         """
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             await connection.execute(CLAIM_CONSUMER_GROUP, group_id)
             owner = await connection.fetchval(SELECT_CONSUMER_GROUP)
         if owner != group_id:
@@ -107,24 +117,24 @@ class PostgresStore:
 
     async def group(self) -> str | None:
         """Name the consumer group that has claimed this database, if one has. Raises StoreUnavailableError."""
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             owner: str | None = await connection.fetchval(SELECT_CONSUMER_GROUP)
         return owner
 
     async def ping(self) -> None:
         """Return if the database answers. Raises StoreUnavailableError."""
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             await connection.execute("SELECT 1")
 
     async def stored(self, record_ids: Sequence[UUID]) -> dict[UUID, StoredRow]:
         """Return the rows that exist already, by record id. Raises StoreUnavailableError."""
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             rows = await connection.fetch(SELECT_STORED, record_ids)
         return {row[0]: StoredRow(*row) for row in rows}
 
     async def set_aside(self, topics: Collection[str]) -> dict[tuple[str, int, int], tuple[UUID, str | None]]:
         """Return what was set aside: (topic, partition, offset) -> record id, token. Raises StoreUnavailableError."""
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             rows = await connection.fetch(SELECT_SET_ASIDE, list(topics))
         return {(row[0], row[1], row[2]): (row[3], row[4]) for row in rows}
 
@@ -135,7 +145,7 @@ class PostgresStore:
         """
         rows = in_write_order(settled)
         dead = dead_letter_columns(rows)
-        async with _sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with sorted_errors(), self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             if not dead:
                 return await _upsert(connection, rows)
             async with connection.transaction():
@@ -154,7 +164,8 @@ async def _upsert(connection: Connection, rows: Sequence[Settled]) -> Collection
 
 
 @asynccontextmanager
-async def _sorted_errors() -> AsyncIterator[None]:
+async def sorted_errors() -> AsyncIterator[None]:
+    """Sort what asyncpg raises into StoreUnavailableError and UnstorableError."""
     try:
         yield
     except UNSTORABLE as error:

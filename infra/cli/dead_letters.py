@@ -5,13 +5,13 @@ no byte of a record can move a cursor or set a title.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from infra.cli.console import moment, printable
 from infra.postgres.dead_letters import DeadLetter, Original
 from infra.set_aside.aside import Done
 
@@ -64,16 +64,6 @@ def set_aside_text(done: Done) -> str:
             "No worker begins a call for it. One that runs now goes on, and its outcome will take this one's place."
         )
     return f"{name} is {done.outcome} already: nothing was changed."
-
-
-def moment(at: datetime) -> str:
-    """Write a time in UTC, to the second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def printable(text: str) -> str:
-    r"""Escape every character that does not print, as Python does: a line end reads as \n."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def content(value: bytes) -> str:

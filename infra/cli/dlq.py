@@ -4,25 +4,22 @@ import asyncio
 import logging
 import sys
 from dataclasses import asdict
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 import typer
 from aiokafka.structs import TopicPartition
-from rich.console import Console
 
 from consumers.engine.record import ErrorKind
 from infra.cli import addresses
+from infra.cli.console import console
 from infra.cli.dead_letters import letter_table, letter_text, set_aside_text
 from infra.errors import ExpectedError
 from infra.postgres.dead_letters import list_dead_letters, read_dead_letter
 from infra.set_aside.aside import set_aside
 from topics.connection import KafkaConnectionError
 from topics.settings import KafkaSettings, load_settings
-
-WIDTH: Final = 80
-"""Where the output is not a terminal: a file, a pipe."""
 
 app = typer.Typer(
     help="The dead letters: records that will not be tried again by themselves. Browse them, or make one.",
@@ -37,12 +34,12 @@ def list_letters(
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line, for jq.")] = False,
 ) -> None:
     """List the newest dead letters, newest first."""
-    letters = asyncio.run(list_dead_letters(_database_url(), kind=kind, limit=limit))
+    letters = asyncio.run(list_dead_letters(addresses.database_url(), kind=kind, limit=limit))
     if json:
         for letter in letters:
             typer.echo(msgspec.json.encode(asdict(letter)))
     elif letters:
-        _console().print(letter_table(letters))
+        console().print(letter_table(letters))
     else:
         typer.echo("no dead letters" + (f" of kind {kind}" if kind else ""))
 
@@ -55,7 +52,7 @@ def show(
     ] = False,
 ) -> None:
     """Show everything that was kept of one dead letter."""
-    found = asyncio.run(read_dead_letter(_database_url(), record_id))
+    found = asyncio.run(read_dead_letter(addresses.database_url(), record_id))
     if found is None:
         typer.echo(f"There is no dead letter of record {record_id}: see `tokenflow dlq list`.", err=True)
         raise typer.Exit(1)
@@ -80,24 +77,13 @@ def set_aside_record(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one sentence of ours says it
     settings = load_settings(KafkaSettings).model_copy(update={"kafka_bootstrap_servers": _kafka()})
     try:
-        done = asyncio.run(set_aside(settings, _database_url(), TopicPartition(topic, partition), offset, reason=reason))
+        done = asyncio.run(
+            set_aside(settings, addresses.database_url(), TopicPartition(topic, partition), offset, reason=reason)
+        )
     except KafkaConnectionError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(set_aside_text(done))
-
-
-def _console() -> Console:
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
-
-
-def _database_url() -> str:
-    """Choose what DATABASE_URL says, else the stack that runs from this folder."""
-    found = addresses.of_settings().database_url or addresses.of_running_stack().database_url
-    if found is None:
-        msg = "Which database? Run `tokenflow up` in this folder, or set DATABASE_URL."
-        raise ExpectedError(msg)
-    return found
 
 
 def _kafka() -> str:

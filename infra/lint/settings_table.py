@@ -38,8 +38,6 @@ READERS: Final = {
 }
 STARTERS: Final = {"stack", "compose"}
 """Readers that start processes; that they read a setting too makes it no setting of several processes."""
-ANNOUNCED: Final = {"MAX_RETRIES"}
-"""Settings of the users' own file that are accepted and not read yet."""
 HEAD: Final = """\
 # Settings of tokenflow. Copy this file to .env and change what you need; what a process does not know it ignores.
 # Real environment variables win over .env. A line that is a comment shows the default, or nothing where there is none.
@@ -49,7 +47,7 @@ HEAD: Final = """\
 
 WORKER_CONCURRENCY=50     # x QUEUE_BATCH_SIZE = calls that one worker holds in flight at most (5,000)
 QUEUE_BATCH_SIZE=100      # see above
-MAX_RETRIES=3             # retries after the first try; not read yet: today a failed call is a dead letter at once
+MAX_RETRIES=3             # retries after the first try of a record, 0 = none; then it is a dead letter
 RETRY_DELAY_MINUTES=5     # names the retry topic (tokens.retry.5m); fractions are allowed (0.05 = 3 s)
 """
 

@@ -110,7 +110,7 @@ def test_every_setting_of_a_process_reaches_it(name: str) -> None:
     read = {variable for cls in PROCESSES[name] for variable in variables(cls)}
     declared = set(services()[name]["environment"])
     assert read - declared - NOT_HANDED_ON == set()
-    assert declared - read - {"PGPASSWORD", "MAX_RETRIES"} - set(variables(KafkaSettings)) == set()
+    assert declared - read - {"PGPASSWORD"} - set(variables(KafkaSettings)) == set()
 
 
 @by_environment

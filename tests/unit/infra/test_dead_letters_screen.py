@@ -8,7 +8,8 @@ from rich.console import Console
 
 from consumers.engine.record import ErrorKind
 from consumers.store.rows import encode_headers
-from infra.cli.dead_letters import SHOWN_BYTES, content, hex_dump, letter_table, letter_text, printable
+from infra.cli.console import printable
+from infra.cli.dead_letters import SHOWN_BYTES, content, hex_dump, letter_table, letter_text
 from infra.postgres.dead_letters import DeadLetter, Original, decode_headers
 
 MOMENT = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
