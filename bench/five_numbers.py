@@ -36,7 +36,7 @@ from tests.support.watched import Watched, watched
 SCRAPE_SECONDS: Final = 5.0
 """As docker compose's Prometheus."""
 WORKERS: Final = 3
-SLOTS: Final = {"WORKER_CONCURRENCY": "14", "QUEUE_BATCH_SIZE": "10"}
+SLOTS: Final = {"WORKER_CONCURRENCY": "14", "QUEUE_BATCH_SIZE": "10", "MAX_RETRIES": "0"}
 SLOTS_EACH: Final = 140
 PROFILE: Final = {"latency_min_seconds": 0.4, "latency_max_seconds": 1.6, "error_ratio": 0.02, "statuses": {"404": 0.01}}
 BURST: Final = 6_000

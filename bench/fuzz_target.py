@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from consumers.next_hop import dead_letter_headers
 from consumers.engine.intake import Intake, make_intake
 from consumers.engine.record import DeadLettered, ErrorKind
 from consumers.engine.window import PartitionWindow
+from consumers.next_hop import dead_letter_headers
 from consumers.store.rows import encode_headers
 from topics.headers import OURS, RawHeaders, hop_headers, read_headers
 from topics.record import MAX_TOKEN_CHARACTERS, MalformedValueError, decode_value

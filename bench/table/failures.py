@@ -38,7 +38,7 @@ async def _window(bench: Bench, *, poison: bool) -> tuple[Window, float]:
         stage = await bench.staged(stack, LATENCY, times, IDEAL * 1.1)
         if poison:
             stage.mock.change(**POISON)
-        worker = stack.enter_context(subject.worker(stage, environment=subject.slots(CALLS)))
+        worker = stack.enter_context(subject.worker(stage, environment={**subject.slots(CALLS), "MAX_RETRIES": "0"}))
         window = await measure(stage, [worker], times)
         (row,) = await stage.rows("SELECT avg((outcome = 'dead_lettered')::int)::float8 FROM outcomes")
         return window, float(row[0])

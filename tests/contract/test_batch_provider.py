@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from consumers.engine.record import Record
-from consumers.errors import NotSentError, RateLimitedError, RejectedError, TransientError
+from consumers.errors import NotSentError, RateLimitedError, RejectedError, ServerError, TransientError
 from consumers.providers.batch import BatchProvider
 from tests.support.records import make_record
 from tests.support.waiting import eventually
@@ -131,7 +131,7 @@ async def test_an_id_without_an_answer_fails_alone_and_may_succeed_later(endpoin
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (lambda _: web.Response(status=500, text="down"), TransientError),
+        (lambda _: web.Response(status=500, text="down"), ServerError),
         (lambda _: web.Response(status=422, text="no"), RejectedError),
         (lambda _: web.Response(status=429, headers={"Retry-After": "1"}), RateLimitedError),
         (lambda _: web.Response(text="not json"), TransientError),

@@ -3,7 +3,7 @@
 Situation: two workers, hundreds of calls in flight; the first record of one partition gets no answer.
 Fault: everything behind it is stored; then the worker that has the partition is killed.
 Must hold: the others go on; the committed offset stays at the head; after the kill nothing stored is paid for again; the
-hung call ends at the call timeout, and its record as a dead letter.
+hung call ends at the call timeout, and its record, without retries, as a dead letter.
 """
 
 from tests.support.waiting import eventually
@@ -18,7 +18,7 @@ async def test_a_head_that_hangs_blocks_nobody_and_is_never_passed(world: World)
     tokens = await world.produce()
     partition, offset = world.account.placed[hung]
     world.mock.change(rules=[{"tokens": [hung], "behaviour": {"misbehaviours": {"hang": 1}}}])
-    workers = await world.start_workers(2, PROVIDER_TIMEOUT_SECONDS=str(CALL_TIMEOUT_SECONDS))
+    workers = await world.start_workers(2, PROVIDER_TIMEOUT_SECONDS=str(CALL_TIMEOUT_SECONDS), MAX_RETRIES="0")
     await world.stored(world.random.uniform(0.6, 0.95))
 
     assert world.mock.stats(f"?token={hung}")["calls_by_token"] == {hung: 1}

@@ -33,7 +33,7 @@ def own_broker(tmp_path: Path) -> Iterator[LocalKafka]:
 async def test_the_figures_are_those_of_the_database_and_the_mock(system: System) -> None:
     """2,000 requests, an eighth of them repeats, some calls failing: every number has its witness."""
     system.mock.behave(latency_min_seconds=0.05, latency_max_seconds=0.2, error_ratio=0.05)
-    worker = system.start_worker()
+    worker = system.start_worker(MAX_RETRIES="0")
     settings = api_settings(
         kafka_bootstrap_servers=system.kafka,
         kafka_group_id=system.topic,
