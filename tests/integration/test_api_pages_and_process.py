@@ -104,12 +104,15 @@ async def test_the_schema_tells_every_call(api: httpx.AsyncClient) -> None:
     """Paths, the body of POST and the problems are documented."""
     schema = (await api.get("/openapi.json")).json()
     assert set(schema["paths"]) == {
-        "/tokens", "/tokens/{token}", "/records/{record_id}", "/status", "/health/live", "/health/ready", "/metrics",
+        "/tokens", "/tokens/{token}", "/records/{record_id}", "/status", "/gates", "/health/live", "/health/ready", "/metrics",
     }  # fmt: skip
     post = schema["paths"]["/tokens"]["post"]
     assert post["requestBody"]["required"]
     assert {"202", "413", "422", "503"} <= set(post["responses"])
     assert "application/problem+json" in schema["paths"]["/tokens/{token}"]["get"]["responses"]["404"]["content"]
+    order = schema["paths"]["/gates"]["post"]
+    assert order["requestBody"]["content"]["application/json"]["schema"]["required"] == ["action"]
+    assert {"200", "202", "422", "503"} <= set(order["responses"])
     assert "application/problem+json" in schema["paths"]["/status"]["get"]["responses"]["503"]["content"]
 
 

@@ -31,6 +31,8 @@ CONSTANT = {"tokens_concurrency_limit": SLOTS, "kafka_topic_partitions": 6}
 """Metrics that do not change while a system runs, and their values here."""
 PROVED_ELSEWHERE = {
     "tokens_repeated_calls_total": ("tests/support/fleet.py", "tokens_repeated_calls_total"),
+    "tokens_gate_closed": ("tests/integration/test_gates.py", "tokens_gate_closed"),
+    "tokens_retry_due_error_seconds": ("tests/integration/test_worker_retries.py", "tokens_retry_due_error_seconds"),
     "tokens_records_lost_total": ("tests/unit/consumers/test_takeover.py", "metrics.RECORDS_LOST"),
 }
 """Metric -> the file of the tests in which it changes, and its name there; for what would take too long here."""
