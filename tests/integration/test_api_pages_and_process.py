@@ -104,7 +104,8 @@ async def test_the_schema_tells_every_call(api: httpx.AsyncClient) -> None:
     """Paths, the body of POST and the problems are documented."""
     schema = (await api.get("/openapi.json")).json()
     assert set(schema["paths"]) == {
-        "/tokens", "/tokens/{token}", "/records/{record_id}", "/status", "/gates", "/health/live", "/health/ready", "/metrics",
+        "/tokens", "/tokens/{token}", "/records/{record_id}", "/status", "/gates", "/health/live", "/health/ready",
+        "/metrics",
     }  # fmt: skip
     post = schema["paths"]["/tokens"]["post"]
     assert post["requestBody"]["required"]
