@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -139,15 +140,14 @@ async def test_an_outage_of_the_database_is_told_once_and_ends_nothing(caplog: p
     """What was ordered meanwhile is carried out afterwards, and a second outage is told again."""
     tables = Tables()
     async with running_world() as world, running_board(world, tables):
-        for number in (1, 2):
-            tables.away = True
-            with caplog.at_level(logging.WARNING, logger=gate_board.__name__):
-                await eventually(lambda: _is(tables.refused >= 5 * number, True), timeout_seconds=SECONDS)  # noqa: B023 - awaited here
-            assert _complaints(caplog) == number
-            tables.order("close", "operator", f"night {number}")
-            tables.away = False
-            await eventually(lambda: _is(tables.applied, number), timeout_seconds=SECONDS)  # noqa: B023 - awaited here
-            assert not world.engine.failure.done()
+        with caplog.at_level(logging.WARNING, logger=gate_board.__name__):
+            for number in (1, 2):
+                await _outage(tables)
+                assert _complaints(caplog) == number
+                tables.order("close", "operator", f"night {number}")
+                tables.away = False
+                await eventually(partial(_is_applied, tables, number), timeout_seconds=SECONDS)
+        assert not world.engine.failure.done()
         tables.away = True
 
 
@@ -162,6 +162,16 @@ async def test_what_is_reported_can_be_stored_and_counts_from_now() -> None:
     assert limit.opens_in_seconds == pytest.approx(30, abs=1)
     assert describe_gates(world.engine)[1]["gate"] == "rate_limited"
     await world.engine.stop()
+
+
+async def _outage(tables: Tables) -> None:
+    """Let the database be away, for some ticks at least."""
+    tables.away, before = True, tables.refused
+    await eventually(lambda: _is(tables.refused >= before + 3, True), timeout_seconds=SECONDS)
+
+
+def _is_applied(tables: Tables, number: int) -> None:
+    assert tables.applied == number
 
 
 def _complaints(caplog: pytest.LogCaptureFixture) -> int:
