@@ -52,12 +52,13 @@ Scenario = Callable[[World], Awaitable[object]]
 
 @dataclass
 class Soak:
-    """What was run so far. `seconds`: scenario -> its longest round."""
+    """What was run so far. `seconds`: scenario -> its longest round; `spent`: seconds of all rounds."""
 
     size: Size
     totals: dict[str, Totals] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    spent: float = 0.0
 
     def note(self, name: str, seed: int, result: Result | None, *, failed: bool, seconds: float) -> None:
         """Add one round; without a result it did not get as far as its account."""
@@ -67,6 +68,7 @@ class Soak:
             round_.repeated, round_.bound, round_.paid_again = result.repeated, result.bound, result.paid_again
         self.totals = added(self.totals, {name: round_})
         self.seconds[name] = max(seconds, self.seconds.get(name, 0.0))
+        self.spent += seconds
         if failed:
             self.failures.append(f"{name} (seed {seed})")
 
@@ -79,19 +81,19 @@ def soak(
     """Run rounds until the time is over, and account for each."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # outages are what this is about
     run = Soak(Size(in_flight, in_flight * SOAK.tokens // SOAK.in_flight))
-    started = time.monotonic()
     order = _order(only)
     with (
         tempfile.TemporaryDirectory(prefix="tokenflow-soak-") as folder,
         running_servers(Path(folder)) as servers,
         contextlib.suppress(KeyboardInterrupt),
     ):
+        started = time.monotonic()
         for name, scenario in order:
             left = minutes * 60 - (time.monotonic() - started)
             if left < run.seconds.get(name, USUAL_SECONDS):
                 break
             _round(run, servers, name, scenario)
-    _report(run, minutes_run=(time.monotonic() - started) / 60)
+    _report(run)
     raise typer.Exit(1 if run.failures else 0)
 
 
@@ -138,16 +140,16 @@ async def _play(size: Size, servers: Servers, name: str, scenario: Scenario, see
             return world.result, ""
 
 
-def _report(run: Soak, *, minutes_run: float) -> None:
+def _report(run: Soak) -> None:
     rounds = sum(each.rounds for each in run.totals.values())
     failures = f"failed: {'; '.join(run.failures)}" if run.failures else "none failed"
     _say("\n".join(lines(run.totals)))
     line = (
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {_machine()}: {rounds} rounds in {minutes_run:.0f} min at"
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {_machine()}: {rounds} rounds in {run.spent / 60:.0f} min at"
         f" {run.size.in_flight:,} in flight, {failures}"
     )
     _say(line)
-    if run.size == SOAK:
+    if rounds and run.size == SOAK:
         before = read(PAGE.read_text("utf-8") if PAGE.exists() else "")
         PAGE.write_text(written(before.with_run(run.totals, line)), "utf-8")
 
