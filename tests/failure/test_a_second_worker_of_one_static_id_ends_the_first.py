@@ -12,11 +12,10 @@ from tests.support.world import World
 async def test_a_second_worker_of_one_static_id_ends_the_first(world: World) -> None:
     """Whoever came last keeps the id."""
     await world.produce()
-    static = {"KAFKA_GROUP_INSTANCE_ID": "copied"}
-    first = world.start_worker(**static)
+    first = world.start_worker(KAFKA_GROUP_INSTANCE_ID="copied")
     await first.ready()
     await world.stored(0.1)
-    second = world.start_worker(**static)
+    second = world.start_worker(KAFKA_GROUP_INSTANCE_ID="copied")
     await second.ready()
     world.note_loss(first)
     assert await first.ended() == 1, first.log
