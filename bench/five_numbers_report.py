@@ -24,7 +24,7 @@ Python {python}, Kafka {kafka}, PostgreSQL {postgres}, {prometheus}; load averag
 {note}
 
 A system of real processes: 3 workers of 140 slots, the mock API at 0.4-1.6 s with 2 % of 500 and 1 % of 404, 240 tokens/s by
-the console producer and 60 by the HTTP API for {minutes:.1f} minutes, 6,000 more at once in the middle, and there one worker
+the console producer and 60 by the HTTP API for {minutes:.0f} minutes, 6,000 more at once in the middle, and there one worker
 is stopped (SIGTERM) and another one joins. Prometheus scrapes every 5 s, with the rules of `infra/prometheus/rules/`.
 
 ## The numbers
@@ -70,9 +70,9 @@ WHY: Final = """\
 - **Queue.** *sent - rows* counts a token from the moment at which it was handed to the console producer, which gathers
   for 0.1 s, until its row is there; lag counts it from the broker's append until its offset is committed, at most half a
   second after all earlier ones of its partition have settled: here 1.6 s, the longest call, after the oldest began, which
-  makes (1.6 - 1.0 + 0.25) x 325 = 275 records more. Kafka's tool takes a second or more, most of it before it
-  reads; its moment is taken to be the one at which as many tokens had been sent as it saw in the log. Prometheus' is
-  between two scrapes, a straight line where the burst was a step.
+  makes (1.6 - 1.0 + 0.25) x 325 = 275 records more. Kafka's tool takes a second or more, most of it before it reads; its
+  moment is taken to be the one at which as many tokens had been sent as it saw in the log. Prometheus' is between two
+  scrapes, a straight line where the burst was a step.
 - **Kafka's tool** is asked every 15 s: its throughput is one of commits, with straight lines between. Its share of dead
   letters is of the whole run, since DLQ and offsets are counted at the end.
 """
