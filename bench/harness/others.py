@@ -4,6 +4,8 @@ import time
 
 import psutil
 
+from bench.harness.stack import tree_cpu
+
 
 class Others:
     """CPU time of everything that is not of this benchmark, since it was made."""
@@ -21,14 +23,4 @@ class Others:
     def _seconds() -> float:
         machine = psutil.cpu_times()
         busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0) - getattr(machine, "guest", 0.0)
-        this = psutil.Process()
-        return float(busy) - sum(_used(each) for each in (this, *this.children(recursive=True)))
-
-
-def _used(process: psutil.Process) -> float:
-    """CPU time of a process and of those of its children that have ended."""
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
+        return float(busy) - tree_cpu(psutil.Process())

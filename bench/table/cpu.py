@@ -36,7 +36,7 @@ def _results(client: str, goal_us: int, window: Window, *, bare_us: float, bare_
     return [
         Result(
             f"CPU a token, {CALLS:,} x 20 ms, {client}",
-            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core)",
+            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core; {window.around})",
             goal=f"<= {goal_us} us",
             limit=limit,
             met=window.us <= goal_us,
@@ -62,7 +62,7 @@ async def run_engine(bench: Bench) -> Sequence[Result]:
     return [
         Result(
             "engine without the call",
-            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core)",
+            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core; {window.around})",
             goal=f"<= {ENGINE_GOAL_US} us",
             met=window.us <= ENGINE_GOAL_US,
         )
