@@ -213,6 +213,11 @@ class World:
             await self.drained()
         except AssertionError as error:
             complaints.append(f"the work did not come to its end: {error}")
+        complaints += [
+            f"a worker ended by itself with {worker.process.returncode}: {worker.log[-2000:]}"
+            for worker in self.fleet
+            if worker.process.poll() is not None and not worker.end_expected
+        ]
         running = self.fleet.running
         await asyncio.gather(*(self.fleet.scrape(worker) for worker in running))
         ends = await asyncio.gather(*(worker.terminate() for worker in running), return_exceptions=True)
