@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 
-.PHONY: help install format check test ci up down logs topics migrate clean-state lock
+.PHONY: help install format check test test-failure bench soak ci up down logs topics migrate clean-state lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,17 @@ check: install ## Format, lint, types, import direction, house rules
 test: install ## Unit, contract, integration and docs tests; unit tests on the other Pythons too
 	@exec $(PY) infra/python/run_tests.py
 
-ci: check test ## What continuous integration runs
+test-failure: install ## The failure suite: every fault, 500 calls in flight (FAILURE_SEED=N plays one again)
+	@exec $(PY) -m infra.python.run_failure_tests
+
+bench: install ## The table of ratios: speed against limits and peers (ONLY=row,row; QUICK=1; NOTE="what else ran")
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/python/bench.lock && \
+		exec $(PY) -m bench $(if $(ONLY),--only $(ONLY)) $(if $(filter-out 0,$(QUICK)),--quick) $(if $(NOTE),--note "$(NOTE)")
+
+soak: install ## Rounds of the failure suite at 2,000 calls in flight, with fresh seeds (MINUTES=45)
+	@exec $(PY) -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+ci: check test test-failure ## What continuous integration runs
 
 # `exec`: the stack replaces the shell, so one process answers a signal and its exit code is make's.
 up: ## Start Kafka, PostgreSQL, the mock API, the API and workers (WORKERS=3, DETACH=1)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from bench.harness import plots, report
 from bench.harness.bench import Bench
+from bench.harness.others import Others
 from bench.harness.stack import running_stack
 from bench.table import ROWS
 
@@ -37,14 +39,17 @@ def main(
 
 def _run(bench: Bench, name: str, note: str) -> None:
     """Measure a row, and keep what it found at once."""
+    others = Others()
     results = asyncio.run(ROWS[name](bench))
+    used = f"Others used {others.cores:.2f} of {len(bench.stack.cores.all)} cores."
     report.show(results)
+    Console().print(used)
     for title, picture in bench.pictures.items():
         if not bench.quick:
             plots.draw(title, picture)
     bench.pictures.clear()
     if not bench.quick:
-        report.keep(name, results, note=note)
+        report.keep(name, results, note=f"{used} {note}")
         report.write_document(list(ROWS), plots.drawn())
 
 

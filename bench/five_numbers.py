@@ -47,6 +47,7 @@ DRAIN_SECONDS: Final = 180.0
 def five_numbers(
     minutes: Annotated[float, typer.Option(min=1.5, help="Minutes of load.")] = 5.0,
     output: Annotated[Path, typer.Option(help="Where the table goes.")] = ROOT / "bench" / "FIVE_NUMBERS.md",
+    note: Annotated[str, typer.Option(help="A sentence for the report, about the machine.")] = "",
     panels: Annotated[Path | None, typer.Option(help="Where the panels' data go, for bench.dashboard_picture.")] = None,
 ) -> None:
     """Run a whole system, and compare what Prometheus says of it with what others know."""
@@ -57,7 +58,7 @@ def five_numbers(
         server = stack.enter_context(running_prometheus(folder, scrape_seconds=SCRAPE_SECONDS))
         mock = stack.enter_context(running_mock_api(folder))
         run = Run(server, mock, folder, minutes=minutes)
-        text = asyncio.run(run.play(kafka.bootstrap_servers, postgres.database_url))
+        text = asyncio.run(run.play(kafka.bootstrap_servers, postgres.database_url, note))
     output.write_text(text, "utf-8")
     if panels is not None:
         panels.write_text(json.dumps(run.captured), "utf-8")
@@ -79,7 +80,7 @@ class Run:
         self.captured: list[Captured] = []
         """What the panels of the dashboard showed, once it is over."""
 
-    async def play(self, kafka: str, database_server: str) -> str:
+    async def play(self, kafka: str, database_server: str, note: str) -> str:
         """Play it; return the report."""
         database = services.with_database(database_server, await services.create_template(database_server))
         self._mock.behave(**PROFILE)
@@ -96,7 +97,7 @@ class Run:
                     self.captured = await capture(eyes.ask, start=begin, end=time.time(), group="tokens", topic="tokens")
                     inquiry = Inquiry(eyes, self._witnesses, begin=begin, end=end)
                     totals = await inquiry.totals(self._load, self._slot_seconds())
-                    return await report(await inquiry.evidence(), totals, await inquiry.at_rest(), system)
+                    return await report(await inquiry.evidence(), totals, await inquiry.at_rest(), system, note=note)
 
     async def _start_workers(self, eyes: Watched) -> float:
         """Start the workers, and wait until all of them are watched; return when that was."""

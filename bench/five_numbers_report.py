@@ -21,9 +21,10 @@ HEAD: Final = """\
 
 Made by `python -m bench.five_numbers`, {date}, commit {commit}. {machine};
 Python {python}, Kafka {kafka}, PostgreSQL {postgres}, {prometheus}; load average {load} at the end.
+{note}
 
 A system of real processes: 3 workers of 140 slots, the mock API at 0.4-1.6 s with 2 % of 500 and 1 % of 404, 240 tokens/s by
-the console producer and 60 by the HTTP API for {minutes:.1f} minutes, 6,000 more at once in the middle, and there one worker
+the console producer and 60 by the HTTP API for {minutes:.0f} minutes, 6,000 more at once in the middle, and there one worker
 is stopped (SIGTERM) and another one joins. Prometheus scrapes every 5 s, with the rules of `infra/prometheus/rules/`.
 
 ## The numbers
@@ -68,9 +69,10 @@ WHY: Final = """\
   answer leaves. The worker's begins before it connects and ends with the answer parsed.
 - **Queue.** *sent - rows* counts a token from the moment at which it was handed to the console producer, which gathers
   for 0.1 s, until its row is there; lag counts it from the broker's append until its offset is committed, at most half a
-  second after all earlier ones of its partition have settled. Kafka's tool takes a second or more, most of it before it
-  reads; its moment is taken to be the one at which as many tokens had been sent as it saw in the log. Prometheus' is
-  between two scrapes, a straight line where the burst was a step.
+  second after all earlier ones of its partition have settled: here 1.6 s, the longest call, after the oldest began, which
+  makes (1.6 - 1.0 + 0.25) x 325 = 275 records more. Kafka's tool takes a second or more, most of it before it reads; its
+  moment is taken to be the one at which as many tokens had been sent as it saw in the log. Prometheus' is between two
+  scrapes, a straight line where the burst was a step.
 - **Kafka's tool** is asked every 15 s: its throughput is one of commits, with straight lines between. Its share of dead
   letters is of the whole run, since DLQ and offsets are counted at the end.
 """
@@ -92,12 +94,14 @@ class Totals:
     lives_seconds: float
 
 
-async def report(found: Evidence, totals: Totals, idle: Mapping[str, float | None], system: System) -> str:
+async def report(found: Evidence, totals: Totals, idle: Mapping[str, float | None], system: System, *, note: str) -> str:
     """Write everything down."""
     ((count,),) = await system.rows("SELECT count(*) FROM outcomes")
     ((postgres,),) = await system.rows("SHOW server_version")
     seconds = found.moments[-1] - found.moments[0] + 60
-    head = HEAD.format(minutes=seconds / 60, moments=len(found.moments), postgres=postgres.split()[0], **await _machine())
+    head = HEAD.format(
+        note=note, minutes=seconds / 60, moments=len(found.moments), postgres=postgres.split()[0], **await _machine()
+    )
     told = "; ".join(f"{name} {'has no number' if value is None else f'{value:g}'}" for name, value in idle.items())
     text = TOTALS.format(
         **{name: getattr(totals, name) for name in Totals.__dataclass_fields__},

@@ -9,6 +9,8 @@ from bench.five_numbers_witnesses import Timeline, Witnesses
 
 Witness = tuple[float, ...] | None
 """Its values at the row's moments, None where it cannot know."""
+LEAP_RECORDS: Final = 1_000
+"""More than that between two scrapes is the burst; draining is 600 in five seconds."""
 WITNESSES: Final = ("Prometheus (rules)", "Postgres", "mock", "Kafka's tool")
 
 
@@ -110,13 +112,33 @@ def rows(found: Evidence) -> Iterator[Row]:
     yield Row("worker utilisation, calling / slots", "%", 1, (utilisation, None, busy, None))
 
 
+@dataclass(frozen=True, slots=True)
+class QueueMoment:
+    """The queue when Kafka's tool read it. `leap`: it leapt between two scrapes, so Prometheus has no number for then."""
+
+    moment: float
+    by_rule: float
+    sent_without_row: float
+    by_tool: float
+    leap: bool
+
+
+def queue_moments(found: Evidence) -> Iterator[QueueMoment]:
+    """Compare the queue at each moment at which Kafka's tool read."""
+    queue, seen = found.rules["queue_size"], found.witnesses
+    for sample, settled in zip(seen.tool, found.rows_at_tool, strict=True):
+        at = sample.moment
+        before, after = queue.around(at)
+        left = max(0.0, seen.sent.at(at) - settled)
+        yield QueueMoment(at, queue.at(at), left, float(sample.lag), leap=abs(after - before) > LEAP_RECORDS)
+
+
 def _queue(found: Evidence) -> Row:
-    """Compare the queue at the moments at which Kafka's tool answered."""
-    seen = found.witnesses
-    moments = [sample.moment for sample in seen.tool]
-    sent = tuple(max(0.0, seen.sent.at(m) - done) for m, done in zip(moments, found.rows_at_tool, strict=True))
-    by_rule = tuple(found.rules["queue_size"].at(moment) for moment in moments)
-    return Row("queue size, lag of tokens", "records", 0, (by_rule, sent, None, tuple(float(s.lag) for s in seen.tool)))
+    """Compare the queue, but for a leap."""
+    steady = [each for each in queue_moments(found) if not each.leap]
+    by_rule, by_tool = tuple(each.by_rule for each in steady), tuple(each.by_tool for each in steady)
+    sent = tuple(each.sent_without_row for each in steady)
+    return Row("queue size, lag of tokens", "records", 0, (by_rule, sent, None, by_tool))
 
 
 def _at(moments: Sequence[float]) -> Callable[[Callable[[float], float]], tuple[float, ...]]:
@@ -139,12 +161,11 @@ def markdown(table: Sequence[Row]) -> str:
 
 
 def queue_table(found: Evidence) -> str:
-    """Write the queue size at each moment at which Kafka's tool answered."""
-    row, begin = _queue(found), found.witnesses.tool[0].moment
-    rule, sent, _, lag = row.values
-    assert rule is not None and sent is not None and lag is not None  # noqa: S101, PT018 - see _queue
-    lines = ["| s | Prometheus | sent - rows | Kafka's tool |", "|---|---|---|---|"]
-    for sample, *values in zip(found.witnesses.tool, rule, sent, lag, strict=True):
+    """Write the queue size at each moment at which Kafka's tool read."""
+    moments = list(queue_moments(found))
+    lines = ["| s | Prometheus | sent - rows | Kafka's tool | |", "|---|---|---|---|---|"]
+    for each in moments:
+        values = (each.moment - moments[0].moment, each.by_rule, each.sent_without_row, each.by_tool)
         cells = " | ".join(f"{value:,.0f}" for value in values)
-        lines.append(f"| {sample.moment - begin:.0f} | {cells} |")
+        lines.append(f"| {cells} | {'the burst, between two scrapes: in no mean' if each.leap else ''} |")
     return "\n".join(lines) + "\n"

@@ -59,6 +59,11 @@ class Timeline:
         part = (moment - before) / (after - before)
         return self.values[place - 1] + part * (self.values[place] - self.values[place - 1])
 
+    def around(self, moment: float) -> tuple[float, float]:
+        """Return the last value noted before a moment and the first one after it."""
+        place = bisect_left(self.moments, moment)
+        return self.values[max(place - 1, 0)], self.values[min(place, len(self.values) - 1)]
+
     def reached(self, value: float) -> float:
         """Return when it first had this value, of what only grows."""
         place = bisect_left(self.values, value)

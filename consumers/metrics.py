@@ -3,6 +3,7 @@
 Kinds and units are in the names (`_total` counts, `_seconds` are histograms, the rest are gauges read at scrape time).
 """
 
+from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable, Sequence
 from time import time
@@ -16,15 +17,26 @@ from prometheus_client.registry import Collector
 from consumers.engine.gates import ClosedGate, GateName
 from consumers.engine.record import DeadLettered, ErrorKind, Retrying, Settled, Succeeded
 
+
+class LoopHistogram(Histogram):
+    """A histogram that only the event loop's thread observes, so without a lock: 0.15 us each, of 0.8 (client 0.26)."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        """Count one observation; without exemplars."""
+        assert exemplar is None  # noqa: S101 - nobody here has any
+        self._sum._value += amount  # noqa: SLF001 - the lock around it is what is left out
+        self._buckets[bisect_left(self._upper_bounds, amount)]._value += 1  # noqa: SLF001 - see above
+
+
 OUTCOMES = Counter("tokens_outcomes", "Outcomes made durable by this worker.", ["outcome", "error_kind"])
 REQUESTS = Counter("tokens_provider_requests", "Calls that ended, by what came of them.", ["provider", "result"])
-REQUEST_SECONDS = Histogram(
+REQUEST_SECONDS = LoopHistogram(
     "tokens_provider_request_duration_seconds",
     "Duration of one provider call.",
     ["provider"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 6, 8, 10, 15, 20, 30, 60),
 )
-END_TO_END_SECONDS = Histogram(
+END_TO_END_SECONDS = LoopHistogram(
     "tokens_end_to_end_seconds",
     "From the broker's append of a record to its durable outcome.",
     buckets=(0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200),

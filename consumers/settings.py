@@ -7,7 +7,7 @@ be set by itself.
 """
 
 import re
-from typing import Self
+from typing import Literal, Self
 
 import yarl
 from pydantic import Field, model_validator
@@ -54,6 +54,10 @@ class WorkerSettings(KafkaSettings):
     )
     provider_batch_url: OptionalText = Field(
         None, description="Batch endpoint of the API: WORKER_CONCURRENCY calls of QUEUE_BATCH_SIZE ids each; used if set."
+    )
+    provider_client: Literal["aiohttp", "wire"] = Field(
+        "aiohttp",
+        description="HTTP client of single calls: aiohttp, or wire, our own, at a third of its CPU (decision 0012).",
     )
     provider_timeout_seconds: float = Field(30, gt=0, le=3600, description="Hard limit of one call, connecting included.")
 

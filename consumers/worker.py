@@ -31,6 +31,7 @@ from consumers.loop_guard import LoopGuard
 from consumers.ports import Provider
 from consumers.providers.batch import BatchProvider
 from consumers.providers.http import HttpProvider
+from consumers.providers.wire import WireProvider
 from consumers.refusals import why_refused
 from consumers.set_aside import SetAside
 from consumers.settings import WorkerSettings
@@ -51,10 +52,11 @@ EXIT_NOW = 130
 
 
 def make_provider(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
-    """Choose how the API is called: by batches where it has an endpoint for them."""
+    """Choose how the API is called: by batches where it has an endpoint for them, else by the client of the settings."""
     timeout = settings.provider_timeout_seconds
     if settings.provider_batch_url is None:
-        return HttpProvider(settings.provider_url, timeout_seconds=timeout, answers=answers)
+        single = WireProvider if settings.provider_client == "wire" else HttpProvider
+        return single(settings.provider_url, timeout_seconds=timeout, answers=answers)
     return BatchProvider(
         settings.provider_batch_url,
         size=settings.queue_batch_size,

@@ -15,6 +15,7 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.security import parse_security
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from topics.closed_connections import notice_closed_connections
 from topics.settings import KafkaSettings, SettingsError
 
 METADATA_AGE_MS = 30_000
@@ -66,6 +67,7 @@ def security(settings: KafkaSettings) -> BaseSecurity | None:
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """Keyword arguments that any of aiokafka's clients (admin, consumer, producer) takes to connect."""
+    notice_closed_connections()
     return {
         "bootstrap_servers": bootstrap_servers(settings),
         "metadata_max_age_ms": METADATA_AGE_MS,
@@ -78,6 +80,7 @@ def kafka_broker(settings: KafkaSettings, *, client_id: str, max_record_bytes: i
 
     `max_record_bytes` bounds one record with its key and headers, before compression (aiokafka: `max_request_size`).
     """
+    notice_closed_connections()
     return KafkaBroker(
         bootstrap_servers(settings),
         security=security(settings),

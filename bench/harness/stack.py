@@ -6,7 +6,7 @@ machine has more cores, the servers and this process have all but the one that i
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,8 @@ class Stage:
     mock: MockProcess
     folder: Path
     cores: Cores
+    servers: Mapping[str, int]
+    """Name -> process id."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -70,6 +72,10 @@ class Stage:
         """The mock's endpoint for many ids."""
         return f"http://127.0.0.1:{self.mock.port}/scores"
 
+    def server_cpu(self) -> dict[str, float]:
+        """CPU seconds of each server so far, the processes that it started included."""
+        return {name: tree_cpu(psutil.Process(pid)) for name, pid in self.servers.items()}
+
     async def rows(self, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Query this run's database."""
         connection = await asyncpg.connect(self.database, timeout=30)
@@ -77,6 +83,18 @@ class Stage:
             return await connection.fetch(query, *arguments)
         finally:
             await connection.close()
+
+
+def tree_cpu(root: psutil.Process) -> float:
+    """CPU seconds of a process and of all below it, those that have ended included."""
+    used = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        used += times.user + times.system + times.children_user + times.children_system
+    return used
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +109,6 @@ class Stack:
     folder: Path
     cores: Cores
 
-    def servers(self) -> list[psutil.Process]:
-        """List the processes of Kafka and PostgreSQL that run now."""
-        roots = [psutil.Process(self.kafka_pid), psutil.Process(self.postgres_pid)]
-        return [process for root in roots for process in (root, *root.children(recursive=True))]
-
     @asynccontextmanager
     async def stage(self, **profile: object) -> AsyncIterator[Stage]:
         """Make a run's topics, database and mock; dropped when the block ends, so that one run does not slow the next."""
@@ -107,7 +120,8 @@ class Stack:
         with running_mock_api(self.folder) as mock:
             mock.behave(**profile)
             database = services.with_database(self.database_server, name)
-            yield Stage(self.kafka, database, topic, mock, self.folder, self.cores)
+            servers = {"Kafka": self.kafka_pid, "PostgreSQL": self.postgres_pid, "mock": mock.process.pid}
+            yield Stage(self.kafka, database, topic, mock, self.folder, self.cores, servers)
         await services.drop_database(self.database_server, name)
 
 

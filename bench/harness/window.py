@@ -6,7 +6,7 @@ So nobody asks the database or the worker anything while it is measured, and our
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.harness.stack import Stage
@@ -34,6 +34,16 @@ class Window:
     cpu_seconds: float
     lags: Sequence[float]
     memory_mib: float
+    server_seconds: Mapping[str, float]
+    statements: int
+
+    @property
+    def around(self) -> str:
+        """Say what the servers used for a token, and how many rows a statement wrote."""
+        used = ", ".join(
+            f"{name} {seconds / max(1, self.settled) * 1e6:.0f}" for name, seconds in self.server_seconds.items()
+        )
+        return f"servers, us a token: {used}; {self.settled / max(1, self.statements):.0f} rows a transaction"
 
     @property
     def rate(self) -> float:
@@ -71,6 +81,15 @@ class Rows:
         (row,) = await stage.rows(query, start, end)
         return int(row[0])
 
+    async def statements(self, stage: Stage, *, start: float, end: float) -> int:
+        """Count the transactions that wrote these rows, by the mark that each leaves on its rows."""
+        query = (
+            f"SELECT count(DISTINCT xmin::text) FROM {self.table} "  # noqa: S608 - as above
+            f"WHERE extract(epoch FROM {self.time}) >= $1 AND extract(epoch FROM {self.time}) < $2"
+        )
+        (row,) = await stage.rows(query, start, end)
+        return int(row[0])
+
     async def any(self, stage: Stage) -> bool:
         """Whether there is a row."""
         (row,) = await stage.rows(f"SELECT EXISTS (SELECT FROM {self.table})")  # noqa: S608 - see count
@@ -84,15 +103,24 @@ async def measure(stage: Stage, subjects: Sequence[Subject], times: Times, rows:
     """Wait for the first row, warm up, and measure; the topic must hold enough for both."""
     await first_row(stage, subjects, rows)
     await asyncio.sleep(times.warm_up_seconds)
-    start, cpu = time.time(), _cpu(subjects)
+    start, cpu, servers = time.time(), _cpu(subjects), stage.server_cpu()
     await asyncio.sleep(times.seconds)
-    end, used = time.time(), _cpu(subjects) - cpu
+    end, used, after = time.time(), _cpu(subjects) - cpu, stage.server_cpu()
     memory = sum(subject.memory_mib for subject in subjects)
     for subject in subjects:
         subject.check()
     await asyncio.sleep(1.0)  # what was written in the window is committed by now
     lags = sorted(late for subject in subjects for late in subject.lags(start=start, end=end))
-    return Window(start, end, await rows.count(stage, start=start, end=end), used, lags, memory)
+    return Window(
+        start=start,
+        end=end,
+        settled=await rows.count(stage, start=start, end=end),
+        cpu_seconds=used,
+        lags=lags,
+        memory_mib=memory,
+        server_seconds={name: after[name] - servers[name] for name in servers},
+        statements=await rows.statements(stage, start=start, end=end),
+    )
 
 
 async def first_row(stage: Stage, subjects: Sequence[Subject], rows: Rows = OURS) -> None:

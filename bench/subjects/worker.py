@@ -10,23 +10,24 @@ import json
 import sys
 import time
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import uvloop
 
-import consumers.worker
-from consumers import cli
+from consumers import cli, worker
 from consumers.engine.answers import Answers
 from consumers.engine.record import Record
 from consumers.ports import Provider
 from consumers.providers.http import HttpProvider
 from consumers.providers.wire import WireProvider
 from consumers.settings import WorkerSettings
+from consumers.worker import MakeProvider, Worker
 from topics.settings import load_settings
 
 LOOK_SECONDS = 0.05
-DEFAULT = "as the settings say"
+DEFAULT = "default"
 
 
 class TimerProvider:
@@ -56,6 +57,8 @@ def make_provider(
     """Make a provider by name."""
     url, timeout = settings.provider_url, settings.provider_timeout_seconds
     match name:
+        case "default":
+            return worker.make_provider(settings, answers)
         case "timer":
             return TimerProvider(seconds)
         case "aiohttp":
@@ -73,19 +76,13 @@ def main(lag_file: str, provider: str = DEFAULT, seconds: str = "0") -> int:
     settings = load_settings(WorkerSettings)
     cli.raise_file_limit(settings)
     cli._tune_collector()  # noqa: SLF001 - what the command does
-    if provider != DEFAULT:
-
-        def make(settings: WorkerSettings, answers: Answers) -> AbstractAsyncContextManager[Provider]:
-            return make_provider(provider, float(seconds), settings, answers)
-
-        consumers.worker.make_provider = make  # no setting names all of them, and none should
-    return uvloop.run(_run(settings, Path(lag_file)))
+    return uvloop.run(_run(settings, Path(lag_file), partial(make_provider, provider, float(seconds))))
 
 
-async def _run(settings: WorkerSettings, lag_file: Path) -> int:
+async def _run(settings: WorkerSettings, lag_file: Path, make: MakeProvider) -> int:
     looking = asyncio.create_task(look(lag_file))
     try:
-        return await consumers.worker.Worker(settings).run()
+        return await Worker(settings, make_provider=make).run()
     finally:
         looking.cancel()
 

@@ -26,7 +26,7 @@ async def run(bench: Bench) -> Sequence[Result]:
     return [
         Result(
             "batch endpoint, 100 ids a call: tokens/s a core",
-            f"{a_core:,.0f} ({window.rate:,.0f}/s on {window.core:.2f} core, {window.us:.1f} us)",
+            f"{a_core:,.0f} ({window.rate:,.0f}/s on {window.core:.2f} core, {window.us:.1f} us; {window.around})",
             goal=f">= {GOAL_A_CORE:,}",
             met=a_core >= GOAL_A_CORE,
         )

@@ -10,6 +10,8 @@ LATENCY = (0.02, 0.02)
 GOALS_US = {"aiohttp": 110, "pyreqwest": 90, "wire": 75}
 MOST_A_SECOND = {"aiohttp": 14_000.0, "pyreqwest": 20_000.0, "wire": 32_000.0}
 GOAL_OF_BARE = 0.80
+DEFAULT = "aiohttp"
+"""The goal against a bare loop is for the default: the cheaper a call, the less of a token it can be."""
 ENGINE_CALLS = 2_000
 ENGINE_SECONDS = 0.02
 ENGINE_MOST_A_SECOND = 80_000.0
@@ -34,7 +36,7 @@ def _results(client: str, goal_us: int, window: Window, *, bare_us: float, bare_
     return [
         Result(
             f"CPU a token, {CALLS:,} x 20 ms, {client}",
-            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core)",
+            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core; {window.around})",
             goal=f"<= {goal_us} us",
             limit=limit,
             met=window.us <= goal_us,
@@ -42,9 +44,9 @@ def _results(client: str, goal_us: int, window: Window, *, bare_us: float, bare_
         Result(
             "the same against a bare loop of its client",
             f"{ratio:.2f} ({window.us - bare_us:.1f} us beside the call)",
-            goal=f">= {GOAL_OF_BARE:.2f}",
+            goal=f">= {GOAL_OF_BARE:.2f}" if client == DEFAULT else "",
             limit=limit,
-            met=ratio >= GOAL_OF_BARE,
+            met=ratio >= GOAL_OF_BARE if client == DEFAULT else None,
         ),
     ]
 
@@ -60,7 +62,7 @@ async def run_engine(bench: Bench) -> Sequence[Result]:
     return [
         Result(
             "engine without the call",
-            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core)",
+            f"{window.us:.1f} us ({window.rate:,.0f}/s on {window.core:.2f} core; {window.around})",
             goal=f"<= {ENGINE_GOAL_US} us",
             met=window.us <= ENGINE_GOAL_US,
         )

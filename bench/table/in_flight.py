@@ -24,7 +24,7 @@ async def run(bench: Bench) -> Sequence[Result]:
         results.append(
             Result(
                 f"{name}: tokens/s",
-                f"{ratio:.3f} ({window.rate:,.0f}/s, {window.us:.0f} us, {window.core:.2f} core)",
+                f"{ratio:.3f} ({window.rate:,.0f}/s, {window.us:.0f} us, {window.core:.2f} core; {window.around})",
                 goal=f">= {GOAL}",
                 limit=f"{ideal:,.0f}/s, Little's law",
                 met=ratio >= GOAL,

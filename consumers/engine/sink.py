@@ -206,17 +206,11 @@ class Sink:
 
 def _memory(settled: Settled) -> int:
     """Bytes that an answer takes in this process: a text with one wide character takes four for each."""
-    match settled.outcome:
-        case Succeeded(str() as result):
-            return getsizeof(result)
-        case _:
-            return 0
+    outcome = settled.outcome
+    return getsizeof(outcome.result) if isinstance(outcome, Succeeded) else 0
 
 
 def _bulk(settled: Settled) -> int:
     """Bytes that an outcome adds to a statement, about; the fixed columns are nothing beside a large one."""
-    match settled.outcome:
-        case Succeeded(str() as result):
-            return len(result)
-        case _:
-            return len(settled.record.value or b"")
+    outcome = settled.outcome
+    return len(outcome.result) if isinstance(outcome, Succeeded) else len(settled.record.value or b"")

@@ -21,6 +21,8 @@ _GZIP_WINDOW: Final = 31  # zlib's own number for "with gzip's head"
 class ServerDisconnectedError(TransientError):
     """The connection ended before any byte of an answer: the request may have arrived or not."""
 
+    outage = True
+
 
 class Connection(asyncio.Protocol):
     """One connection, and the one exchange that runs on it. `reusable`: another one may follow."""

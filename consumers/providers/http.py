@@ -73,7 +73,7 @@ class HttpProvider:
             body = await read_body(response, limit_bytes=ANSWER_LIMIT_BYTES, answers=self._answers, deadline=deadline)
         if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's own success class
             raise status_error(response.status, body, retry_after=response.headers.get("Retry-After"))
-        return _checked(body)
+        return checked(body)
 
     async def _send(
         self, session: aiohttp.ClientSession, url: yarl.URL, headers: Mapping[str, str]
@@ -148,7 +148,7 @@ def excerpt(body: bytes) -> str:
     return body[:EXCERPT_BYTES].decode("utf-8", "replace").strip() or "(empty answer)"
 
 
-def _checked(body: bytes) -> str:
+def checked(body: bytes) -> str:
     """See that an answer is JSON in UTF-8, and return its text unchanged."""
     try:
         _ANY.decode(body)

@@ -17,7 +17,7 @@ from consumers.engine.record import Record
 from consumers.errors import RejectedError
 from consumers.providers.body import FIRST_STEP_BYTES
 from consumers.providers.connection import Connection, ServerDisconnectedError
-from consumers.providers.http import ANSWER_LIMIT_BYTES, _checked, idempotency_key, status_error
+from consumers.providers.http import ANSWER_LIMIT_BYTES, checked, idempotency_key, status_error
 from consumers.providers.pool import Deadlines, Pool
 
 
@@ -88,7 +88,7 @@ class WireProvider:
         pool.give_back(connection, loop.time())
         if not success:
             raise status_error(status, body, retry_after=retry_after)
-        return _checked(body)
+        return checked(body)
 
     async def _read_on(self, connection: Connection, deadline: float) -> None:
         """Read an answer that is more than small; of one that is no success, only the begin."""

@@ -25,6 +25,7 @@ BESIDE: Final = (
     (*PYTEST, *WHOLE_STACKS),
     ("sh", "infra/python/other_versions.sh"),
 )
+INTERRUPTED: Final = 130
 END_SECONDS: Final = 60.0
 """What an interrupted pytest gets to stop the servers that it started."""
 
@@ -56,25 +57,31 @@ class Lane:
 
 def main() -> int:
     """Run both lanes to their ends; 1 if either failed."""
-    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryFile() as output:
-        shown, beside = Lane(SHOWN, None), Lane(BESIDE, output)
-        threads = [threading.Thread(target=lane.run, daemon=True) for lane in (shown, beside)]
         say("integration tests; all others run beside them and are shown below")
+        code = run_beside(Lane(SHOWN, None), Lane(BESIDE, output), end_seconds=END_SECONDS)
+        if code != INTERRUPTED:
+            output.seek(0)
+            say(output.read().decode(errors="replace").rstrip())
+    return code
+
+
+def run_beside(*lanes: Lane, end_seconds: float) -> int:
+    """Run lanes side by side to their ends; 1 if any failed, INTERRUPTED where Ctrl-C or SIGTERM ended them early."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    threads = [threading.Thread(target=lane.run, daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    try:
         for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt:
-            shown.stop()
-            beside.stop()
-            for thread in threads:
-                thread.join(END_SECONDS)
-            return 130
-        output.seek(0)
-        say(output.read().decode(errors="replace").rstrip())
-    return 1 if shown.code or beside.code else 0
+            thread.join()
+    except KeyboardInterrupt:
+        for lane in lanes:
+            lane.stop()
+        for thread in threads:
+            thread.join(end_seconds)
+        return INTERRUPTED
+    return 1 if any(lane.code for lane in lanes) else 0
 
 
 def say(text: str) -> None:

@@ -59,9 +59,9 @@ def _start(settings: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-async def test_a_call_that_ignores_its_cancellation_keeps_no_process(world: World, tmp_path: Path) -> None:
+async def test_a_call_that_ignores_its_cancellation_keeps_no_process(world: World) -> None:
     """A slot that never comes back must not become a process that never ends."""
-    log = tmp_path / "deaf.log"
+    log = world.system._folder / "deaf.log"
     worker = _start({**world.system.environment, "PROVIDER_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS)}, log)
     try:
         await world.produce(200)

@@ -10,7 +10,7 @@ from tests.support.world import World
 
 async def test_a_join_and_a_leave_repeat_no_call(world: World) -> None:
     """Who gives partitions back finishes what it has paid for, and the next owner skips what is stored."""
-    await world.produce()
+    await world.feed()
     first = world.start_worker(share=1.0)
     await first.ready()
     await world.moment(0.05, 0.2)

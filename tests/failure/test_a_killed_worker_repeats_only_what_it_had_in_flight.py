@@ -11,7 +11,7 @@ from tests.support.world import World
 
 async def test_a_killed_worker_repeats_only_what_it_had_in_flight(world: World) -> None:
     """Kill -9 costs the calls in flight, and nothing else."""
-    await world.produce()
+    await world.feed()
     workers = await world.start_workers(2)
     await world.moment()
     await world.kill(world.random.choice(workers))

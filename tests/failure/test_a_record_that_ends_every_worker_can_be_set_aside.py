@@ -6,8 +6,6 @@ Must hold: `dlq set-aside` makes a dead letter of it while a worker hangs in it,
 what is repeated was in flight and unsaved on the workers that ended; nothing lost, no row twice.
 """
 
-from pathlib import Path
-
 from consumers.loop_guard import EXIT_STUCK
 from tests.support.dlq import dlq
 from tests.support.system import WorkerProcess
@@ -34,7 +32,7 @@ async def _hangs(world: World, worker: WorkerProcess) -> None:
     world.note_loss(worker)
 
 
-async def test_a_record_that_ends_every_worker_can_be_set_aside(world: World, tmp_path: Path) -> None:
+async def test_a_record_that_ends_every_worker_can_be_set_aside(world: World) -> None:
     """An operator needs its coordinates and one command."""
     await world.produce()
     (first,) = await world.start_workers(1, **SETTINGS)
@@ -46,7 +44,8 @@ async def test_a_record_that_ends_every_worker_can_be_set_aside(world: World, tm
     assert await first.ended() == EXIT_STUCK, first.log
     second = world.start_worker(share=1, **SETTINGS)
     await _hangs(world, second)
-    done = await dlq(world.system, "set-aside", world.system.topic, str(at.partition), str(at.offset), folder=tmp_path)
+    where = ("set-aside", world.system.topic, str(at.partition), str(at.offset))
+    done = await dlq(world.system, *where, folder=second.log_path.parent)
     assert (done.returncode, done.stderr) == (0, b"")
     second.kill()
 

@@ -10,7 +10,7 @@ from tests.support.world import World
 
 async def test_a_rolling_restart_of_three_repeats_no_call(world: World) -> None:
     """A new version costs nothing."""
-    await world.produce()
+    await world.feed()
     workers = await world.start_workers(3)
     await world.moment(0.05, 0.2)
     for worker in world.random.sample(workers, 3):

@@ -10,7 +10,7 @@ from tests.support.world import World
 
 async def test_a_stopped_worker_repeats_no_call(world: World) -> None:
     """A planned stop finishes what it has paid for."""
-    await world.produce()
+    await world.feed()
     workers = await world.start_workers(2)
     await world.moment()
     await world.random.choice(workers).terminate()

@@ -16,7 +16,7 @@ LONGEST_CALL_SECONDS = 2.0
 
 async def test_a_worker_killed_in_its_drain_repeats_only_what_was_left(world: World) -> None:
     """Half a drain is worth what it has saved."""
-    await world.produce()
+    await world.feed()
     workers = await world.start_workers(2)
     await world.moment()
     victim = world.random.choice(workers)

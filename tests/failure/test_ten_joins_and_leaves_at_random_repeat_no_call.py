@@ -16,7 +16,7 @@ MOST_WORKERS = 5
 
 async def test_ten_joins_and_leaves_at_random_repeat_no_call(world: World) -> None:
     """However the group changes: what was paid for is stored by whoever paid."""
-    await world.produce()
+    await world.feed()
     members = await world.start_workers(2)
     await world.moment(high=0.1)
 

@@ -13,7 +13,7 @@ SESSION_TIMEOUT_SECONDS = 6
 
 async def test_two_kills_within_a_session_timeout_lose_nothing(world: World) -> None:
     """A second death in a group that has not seen the first costs its own calls in flight, and nothing else."""
-    await world.produce()
+    await world.feed()
     workers = await world.start_workers(3)
     await world.moment(high=0.3)
 

@@ -28,9 +28,10 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """A moment at which calls that had been made, and were not stored by then, could get lost with their worker."""
+    """A moment at which what was called in these partitions, and was not stored by then, could get lost with its worker."""
 
     at: float
+    partitions: frozenset[int]
     called: frozenset[str]
 
 
@@ -68,9 +69,8 @@ class Account:
     started: float = field(default_factory=time.monotonic)
 
     def put_at_risk(self, partitions: Collection[int], calls: Mapping[str, int]) -> None:
-        """Note that whoever worked on these partitions lost, just now, what it had in flight."""
-        called = frozenset(token for token in calls if token in self.placed and self.placed[token][0] in partitions)
-        self.risks.append(Risk(time.time(), called))
+        """Note that whoever worked on these partitions lost, just now, what it had in flight; `calls` by any worker."""
+        self.risks.append(Risk(time.time(), frozenset(partitions), frozenset(calls)))
 
     def close(
         self,
@@ -83,7 +83,12 @@ class Account:
     ) -> "Statement":
         """Draw the account up; `beyond_at_most` calls may be repeated without having been at risk."""
         settled = {row.token: row.settled_at for row in rows}
-        allowed = Counter(token for risk in self.risks for token in risk.called if settled.get(token, risk.at + 1) > risk.at)
+        allowed = Counter(
+            token
+            for risk in self.risks
+            for token in risk.called & self.placed.keys()
+            if self.placed[token][0] in risk.partitions and settled.get(token, risk.at + 1) > risk.at
+        )
         result = Result(
             self.scenario,
             self.seed,

@@ -75,9 +75,14 @@ class Fleet:
         await eventually(answers, timeout_seconds=START_SECONDS)
 
     def partitions(self, worker: WorkerProcess) -> Collection[int]:
-        """Partitions that the worker had a moment ago; while a rebalance runs, those before and those after it."""
+        """Partitions that the worker had a moment ago; while a rebalance runs, those before and those after it.
+
+        Of one that never told any, all: nobody knows better.
+        """
         recent = time.monotonic() - RECENT_SECONDS
         scrapes = self._scrapes[worker]
+        if not any(scrape.partitions for scrape in scrapes):
+            return range(self._system.partitions)
         return {number for scrape in scrapes if scrape.at > recent or scrape is scrapes[-1] for number in scrape.partitions}
 
     def last_partitions(self, worker: WorkerProcess) -> Collection[int]:

@@ -62,7 +62,7 @@ class OffsetWatch:
     async def _try_to_look(self) -> None:
         try:
             await self._look()
-        except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
             await self._disconnect()
 
     async def _look(self) -> None:

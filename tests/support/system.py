@@ -34,6 +34,8 @@ class WorkerProcess:
     def __init__(self, environment: dict[str, str], folder: Path, *, index: int) -> None:
         (self.port,) = free_ports(1)
         self.log_path = folder / f"worker-{index}-{self.port}.log"
+        self.end_expected = False
+        """Whether somebody waited for its end, or killed it."""
         own = {"WORKER_INDEX": "0", "WORKER_PORT": str(self.port)}
         with self.log_path.open("wb") as log:
             self.process = subprocess.Popen(
@@ -71,6 +73,7 @@ class WorkerProcess:
 
     async def ended(self) -> int:
         """Wait for its end; return the exit code."""
+        self.end_expected = True
 
         def is_over() -> None:
             assert self.process.poll() is not None, self.log
@@ -86,6 +89,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill -9."""
+        self.end_expected = True
         self.process.kill()
         self.process.wait(STOP_SECONDS)
 

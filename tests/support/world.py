@@ -21,6 +21,7 @@ from infra.local.kafka import LocalKafka
 from infra.local.postgres import LocalPostgres
 from tests.support import services
 from tests.support.account import Account, Repeat, Result, Row
+from tests.support.feed import Feed
 from tests.support.fleet import Fleet
 from tests.support.mock_processes import running_mock_api
 from tests.support.offset_watch import OffsetWatch
@@ -73,6 +74,7 @@ class World:
         self.account = Account(scenario, seed)
         self.result: Result | None = None
         self._servers = servers
+        self._feed = Feed(system, self.account, in_flight=size.in_flight, stored=self._count)
 
     @property
     def kafka(self) -> LocalKafka:
@@ -88,10 +90,11 @@ class World:
 
     async def produce(self, count: int | None = None, *, prefix: str = "t") -> list[str]:
         """Produce tokens PREFIX0, PREFIX1, ...: as many as the size says, or `count`; return them."""
-        tokens = [f"{prefix}{number}" for number in range(self.size.tokens if count is None else count)]
-        placed = await self.system.produce(token.encode() for token in tokens)
-        self.account.placed |= {token: (at.partition, at.offset) for token, at in zip(tokens, placed, strict=True)}
-        return tokens
+        return await self._feed.produce(self.size.tokens if count is None else count, prefix=prefix)
+
+    async def feed(self) -> None:
+        """Produce, and go on until `finish`, so that no worker runs dry however long a scenario takes. Needs the broker."""
+        await self._feed.start()
 
     def start_worker(self, *, share: float = 0.5, **settings: str) -> WorkerProcess:
         """Start a worker with this share of the calls in flight; it joins meanwhile."""
@@ -109,7 +112,7 @@ class World:
         No rebalance was seen for a second or two, so it is known who has which partitions.
         """
         part = self.random.uniform(low, high)
-        await self.stored(part)
+        await self._rows_reach(round(part * (self.size.tokens if self._feed.goes_on else len(self.account.placed))))
         busy = BUSY_RATIO * self.size.in_flight
 
         def many_calls_run() -> None:
@@ -122,7 +125,9 @@ class World:
 
     async def stored(self, part: float) -> None:
         """Wait until this part of the tokens has its final row; AssertionError where no row came for PATIENCE_SECONDS."""
-        wanted = round(part * len(self.account.placed))
+        await self._rows_reach(round(part * len(self.account.placed)))
+
+    async def _rows_reach(self, wanted: int) -> None:
         rows = -1
 
         async def more() -> None:
@@ -174,6 +179,7 @@ class World:
             AssertionError: what is not as promised, a sentence each.
 
         """
+        await self._feed.stop()
         complaints = await self._end()
         stats = self.mock.stats("?tokens=true&repeats=true")
         repeats = [Repeat(each["token"], each["at"]) for each in stats["repeats"]]
@@ -207,6 +213,11 @@ class World:
             await self.drained()
         except AssertionError as error:
             complaints.append(f"the work did not come to its end: {error}")
+        complaints += [
+            f"a worker ended by itself with {worker.process.returncode}: {worker.log[-2000:]}"
+            for worker in self.fleet
+            if worker.process.poll() is not None and not worker.end_expected
+        ]
         running = self.fleet.running
         await asyncio.gather(*(self.fleet.scrape(worker) for worker in running))
         ends = await asyncio.gather(*(worker.terminate() for worker in running), return_exceptions=True)
@@ -221,12 +232,13 @@ class World:
         """Count the final rows; None where the database is away."""
         try:
             ((count,),) = await self.system.rows("SELECT count(*) FROM outcomes WHERE outcome <> 'retrying'")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             return None
         return int(count)
 
     async def leave(self) -> None:
         """Let go of everything; legal at any time. What still runs is killed."""
+        await self._feed.cancel()
         for worker in self.fleet.running:
             worker.kill()
         await self.fleet.stop()

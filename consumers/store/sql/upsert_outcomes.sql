@@ -1,13 +1,15 @@
 -- Writes outcomes, idempotent by record_id: only a row greater in (redrive_count, outcome, attempt) overwrites, and only for
 -- the same token (a null token, of a malformed record, conflicts with nothing). Rows come sorted by record_id, against
--- deadlocks between workers.
+-- deadlocks between workers. $1-$13: a column each, an empty one where all of it is null. $14-$17: outcome, attempt,
+-- redrive_count and source_topic where they are the same in every row; their column is then an empty one.
 INSERT INTO outcomes AS stored (
     record_id, token, job_id, outcome, attempt, redrive_count, result, error_kind, error_message,
     source_topic, source_partition, source_offset, source_timestamp
 )
 SELECT
-    record_id, token, job_id, outcome::outcome, attempt, redrive_count, result::jsonb, error_kind, error_message,
-    source_topic, source_partition, source_offset, to_timestamp(source_timestamp_ms / 1000.0)
+    record_id, token, job_id, coalesce(outcome, $14)::outcome, coalesce(attempt, $15), coalesce(redrive_count, $16),
+    result::jsonb, error_kind, error_message, coalesce(source_topic, $17), source_partition, source_offset,
+    to_timestamp(source_timestamp_ms / 1000.0)
 FROM unnest(
     $1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::int[], $12::bigint[], $13::bigint[]

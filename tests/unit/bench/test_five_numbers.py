@@ -15,6 +15,11 @@ def test_a_timeline_is_a_straight_line_between_what_was_noted(count: Timeline) -
     assert [count.at(moment) for moment in (100, 102.5, 105, 99, 500)] == [0, 25, 50, 0, 1000]
 
 
+def test_the_values_around_a_moment_are_those_that_were_noted(count: Timeline) -> None:
+    """At the ends the same one twice."""
+    assert [count.around(moment) for moment in (102.5, 99, 500)] == [(0, 50), (0, 0), (1000, 1000)]
+
+
 def test_a_rise_is_that_of_the_minute_before(count: Timeline) -> None:
     """As a recording rule looks back."""
     assert count.rise(170) == 600

@@ -14,8 +14,8 @@ from tests.support.records import make_id, make_record
 MOMENT_MS = 1_700_000_000_000
 
 
-def test_an_answer_is_thirteen_columns() -> None:
-    """In the order of upsert_outcomes.sql; one list a column."""
+def test_an_answer_is_thirteen_columns_and_four_values() -> None:
+    """In the order of upsert_outcomes.sql; a column of nulls is empty, one of the four that does not vary is a value."""
     settled = [
         Settled(make_record(1, job_id=make_id(9), redrive_count=2), Succeeded('{"a":1}')),
         Settled(make_record(2), Succeeded("1")),
@@ -24,18 +24,54 @@ def test_an_answer_is_thirteen_columns() -> None:
         [make_id(1), make_id(2)],
         ["t", "t"],
         [make_id(9), None],
-        ["succeeded", "succeeded"],
-        [1, 1],
+        [],
+        [],
         [2, 0],
         ['{"a":1}', "1"],
-        [None, None],
-        [None, None],
-        ["tokens", "tokens"],
+        [],
+        [],
+        [],
         [0, 0],
         [1, 2],
         [MOMENT_MS, MOMENT_MS],
+        "succeeded",
+        1,
+        None,
+        "tokens",
     )
     assert dead_letter_columns(settled) == ()
+
+
+RECORDS = st.builds(
+    make_record,
+    st.integers(0, 2**128 - 1),
+    attempt=st.integers(0, 2),
+    redrive_count=st.integers(0, 2),
+    job_id=st.none() | st.just(make_id(9)),
+)
+RESULTS = st.just(Succeeded("1")) | st.just(DeadLettered(ErrorKind.REJECTED, "HTTP 404"))
+
+
+@given(st.lists(st.builds(Settled, RECORDS, RESULTS), min_size=1, max_size=5))
+def test_every_row_can_be_read_back_from_the_columns(settled: list[Settled]) -> None:
+    """As the statement reads them: short columns end in nulls, which the four values replace."""
+    arguments = outcome_columns(settled)
+    given_columns = [column for column in arguments if isinstance(column, list)]
+    columns = [[*column, *[None] * (len(settled) - len(column))] for column in given_columns]
+    for position, value in zip((3, 4, 5, 9), arguments[13:], strict=True):
+        columns[position] = [value if each is None else each for each in columns[position]]
+    assert [(row[0], row[2], row[3], row[4], row[5], row[7], row[9]) for row in zip(*columns, strict=True)] == [
+        (
+            one.record.record_id,
+            one.record.job_id,
+            "succeeded" if isinstance(one.outcome, Succeeded) else "dead_lettered",
+            one.record.attempt,
+            one.record.redrive_count,
+            None if isinstance(one.outcome, Succeeded) else one.outcome.kind,
+            one.record.topic,
+        )
+        for one in settled
+    ]
 
 
 def test_a_dead_letter_carries_the_original_bytes() -> None:
@@ -46,6 +82,7 @@ def test_a_dead_letter_carries_the_original_bytes() -> None:
         Settled(make_record(2, token=None, key=b"k", value=None, headers=[("a", b"\xff")]), dead),
     ]
     assert outcome_columns(settled)[3] == ["succeeded", "dead_lettered"]
+    assert outcome_columns(settled)[13] is None
     assert dead_letter_columns(settled) == (
         [make_id(2)],
         [None],

@@ -1,14 +1,10 @@
 """The choice of containers for a test run: what is wrong with it is said in a sentence, which needs no Docker."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.containers import BackendError, are_wanted, running_kafka, running_postgres
-from tests.support.processes import ROOT
+from tests.support.containers import BackendError, are_wanted, or_fail, running_kafka, running_postgres
 
 
 @pytest.fixture
@@ -25,21 +21,11 @@ def test_without_an_engine_the_sentence_says_what_to_do(no_engine: None, service
         pass
 
 
-def test_a_run_that_asks_for_containers_fails_without_them(no_engine: None) -> None:
-    """Every test that needs Kafka or PostgreSQL fails with the sentence alone; none is passed over."""
-    done = _pytest("tests/integration/test_store.py", TEST_BACKEND="docker")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "passed" not in done.stdout
-    assert "skipped" not in done.stdout
-    assert "\nTEST_BACKEND=docker needs a Docker engine" in done.stdout
-    assert "Traceback" not in done.stdout
-
-
-def test_another_backend_is_refused() -> None:
-    """A word that is misspelt is not taken for the default."""
-    done = _pytest("tests/unit/support", TEST_BACKEND="dokcer")
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "TEST_BACKEND=dokcer: use docker, or local" in done.stderr
+def test_a_test_that_asks_for_containers_fails_with_the_sentence_alone(no_engine: None) -> None:
+    """It fails, and is not skipped; and no socket of Docker's client is left for pytest to complain about later."""
+    with pytest.raises(pytest.fail.Exception, match=r"^TEST_BACKEND=docker needs") as failed, or_fail(), running_postgres():
+        pass
+    assert failed.value.pytrace is False
 
 
 @pytest.mark.parametrize(("value", "wanted"), [("docker", True), ("local", False), ("", False)])
@@ -49,14 +35,8 @@ def test_the_choice(value: str, wanted: bool, monkeypatch: pytest.MonkeyPatch) -
     assert are_wanted() is wanted
 
 
-def _pytest(target: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    given = {name: value for name, value in os.environ.items() if not name.startswith("TEST_")}
-    return subprocess.run(  # noqa: S603 - our own command line
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", target],
-        cwd=ROOT,
-        env={**given, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that is misspelt is not taken for the default; tests/conftest.py asks before any test runs."""
+    monkeypatch.setenv("TEST_BACKEND", "dokcer")
+    with pytest.raises(pytest.UsageError, match="TEST_BACKEND=dokcer: use docker, or local"):
+        are_wanted()
