@@ -111,9 +111,9 @@ def too_few_ports(settings: WorkerSettings, port_range: str) -> str | None:
     if settings.connections <= ports:
         return None
     return (
-        f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {settings.slots} calls, and this machine opens at most {ports} connections "
-        "to one address: lower WORKER_CONCURRENCY, use several machines or net.ipv4.ip_local_port_range, or the calls beyond "
-        "will fail unless the API has several addresses."
+        f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {settings.slots} calls, and this machine opens at most {ports} "
+        "connections to one address: unless the API has several, the calls beyond will fail. Lower WORKER_CONCURRENCY, use "
+        "several machines, or widen net.ipv4.ip_local_port_range."
     )
 
 
