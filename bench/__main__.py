@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import signal
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ def main(
     unknown = [name for name in names if name not in ROWS]
     if unknown:
         raise typer.BadParameter(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else nobody would end what was started
     with tempfile.TemporaryDirectory(prefix="tokenflow-bench-") as folder:
         Path(folder).chmod(0o755)  # the database may run as another user
         with running_stack(Path(folder)) as stack:

@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 import uvloop
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 GC_THRESHOLDS = (50_000, 20, 1_000)
 """The default collector halves the throughput at 10,000 calls in flight and pauses for 0.5 s; these reach 0.986 of the
 ideal (facts: engine, 2a). Never disabled: a rebalance leaves cycles of 256 KiB a partition behind."""
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 EXIT_FAILED = 1
 END_SECONDS = 5.0
 """For tasks to unwind once the worker is done."""
@@ -40,6 +42,8 @@ def work() -> None:
     try:
         settings = load_settings(WorkerSettings)
         raise_file_limit(settings)
+        if PORT_RANGE.exists() and (warning := too_few_ports(settings, PORT_RANGE.read_text())):
+            log.warning("%s", warning)
         _tune_collector()
         code = uvloop.run(run_to_the_end(lambda: Worker(settings)))
     except (SettingsError, StartError, ListenError, WrongGroupError) as error:
@@ -94,6 +98,23 @@ def raise_file_limit(settings: WorkerSettings) -> None:
     target = 2 * needed if hard == unlimited else hard
     if soft != unlimited and soft < target:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+
+
+def too_few_ports(settings: WorkerSettings, port_range: str) -> str | None:
+    """Say that one address of the API cannot have so many connections from here, or nothing. Pure.
+
+    `port_range`: first and last port, as Linux says (ip_local_port_range). No reason to refuse the start: an API may have
+    several addresses.
+    """
+    first, last = map(int, port_range.split())
+    ports = last - first + 1
+    if settings.connections <= ports:
+        return None
+    return (
+        f"WORKER_CONCURRENCY x QUEUE_BATCH_SIZE = {settings.slots} calls, and this machine opens at most {ports} "
+        "connections to one address: unless the API has several, the calls beyond will fail. Lower WORKER_CONCURRENCY, use "
+        "several machines, or widen net.ipv4.ip_local_port_range."
+    )
 
 
 def _tune_collector() -> None:

@@ -65,6 +65,8 @@ class DeadLetterProducer:
         self._make_producer = make_producer
         self._live: _Connection | None = None
         self._one_change = asyncio.Lock()
+        self._pause = Backoff()
+        self._next_try = 0.0
 
     async def start(self) -> None:
         """Connect. Raises TimeoutError, KafkaError: Kafka is away."""
@@ -106,6 +108,8 @@ class DeadLetterProducer:
                 continue
             except KafkaTimeoutError as error:  # it never entered a batch
                 log.warning("%s waits to be produced: %r", settled.record.coordinates, error)
+            except _GivenUpError:
+                log.debug("%s is produced again, by another producer", settled.record.coordinates)
             except KafkaError as error:
                 log.warning("%s is produced again: %r", settled.record.coordinates, error)
                 await self._replace(live)
@@ -148,17 +152,24 @@ class DeadLetterProducer:
             raise _OversizeError(str(error)) from error
 
     async def _replace(self, failed: _Connection | None) -> None:
-        """Retire a producer that failed, once; where no new one connects, the next try comes here again."""
+        """Retire a producer that failed, once; where no new one connects, the next try comes here again.
+
+        Hundreds of dead letters come here at the same time, and share a try: one each would keep the event loop busy with
+        producers that connect to nobody, one after the other.
+        """
+        loop = asyncio.get_running_loop()
         async with self._one_change:
-            if self._live is not failed:
+            if self._live is not failed or (failed is None and loop.time() < self._next_try):
                 return
             self._live = None
             if failed is not None:
                 await self._retire(failed)
             try:
                 self._live = await self._connected()
+                self._pause = Backoff()
             except (TimeoutError, OSError, KafkaError) as error:
                 log.warning("no producer for dead letters: %r", error)
+                self._next_try = loop.time() + self._pause.next_seconds()
 
     async def _connected(self) -> _Connection:
         producer = self._make_producer()

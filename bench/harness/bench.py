@@ -48,7 +48,7 @@ class Bench:
 
     def times(self, latency_seconds: float) -> Times:
         """Warm up until every slot has had two calls; then measure for some of them."""
-        return Times(2 * latency_seconds + 3.0, 6.0 if self.quick else 20.0)
+        return Times(2 * latency_seconds + 3.0, 6.0 if self.quick else 12.0)
 
     async def worker_window(
         self,

@@ -27,14 +27,19 @@ from consumers.worker import MakeProvider, Worker
 from topics.settings import load_settings
 
 LOOK_SECONDS = 0.05
+TICK_SECONDS = 0.005
 DEFAULT = "default"
 
 
 class TimerProvider:
-    """Answers after a while by itself. Implements consumers.ports.Provider."""
+    """Answers after a while by itself. Implements consumers.ports.Provider.
+
+    Calls that are due in the same tick share a timer: one each would cost 4 us, which are not the engine's.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._due: list[asyncio.Future[None]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,11 +49,26 @@ class TimerProvider:
 
     async def call(self, record: Record) -> str:
         """Wait, then answer as the mock would."""
-        await asyncio.sleep(self._seconds)
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        if not self._due:
+            loop.call_later(TICK_SECONDS, self._begin_next, loop)
+        self._due.append(answered)
+        await answered
         return f'{{"token":"{record.token}","score":462,"band":"poor"}}'
 
     def withdraw(self) -> None:
         """Nothing waits to be sent."""
+
+    def _begin_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        due, self._due = self._due, []
+        loop.call_later(self._seconds - TICK_SECONDS, _answer, due)
+
+
+def _answer(due: "list[asyncio.Future[None]]") -> None:
+    for answered in due:
+        if not answered.done():
+            answered.set_result(None)
 
 
 def make_provider(

@@ -8,13 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
 from consumers.dead_letters import DeadLetterProducer
 from consumers.engine.record import DeadLettered, ErrorKind, Settled
 from tests.support.contract import read_letters
+from tests.support.faults import hold_fault
 from tests.support.records import make_record
+from tests.support.services import free_ports
 from topics.connection import kafka_producer
 from topics.settings import KafkaSettings
 
@@ -85,3 +88,27 @@ async def test_a_record_without_key_and_value_is_a_dead_letter_like_others(kafka
         await asyncio.wait_for(producer.produce(dead(1, value=None, headers=[("origin", b"\xff")])), PRODUCE_SECONDS)
     (letter,) = (await read_letters(kafka, topic_base))[0, 1]
     assert (letter.key, letter.value, letter.foreign) == (None, None, (("origin", b"\xff"),))
+
+
+async def test_hundreds_of_dead_letters_share_one_try_to_connect(kafka: str, topic_base: str) -> None:
+    """With Kafka away each of them would make a producer of its own, one after the other; with it back, all go out."""
+    settings = KafkaSettings(kafka_bootstrap_servers=kafka)
+    (nobody,) = free_ports(1)
+    addresses = [f"127.0.0.1:{nobody}"]
+    made = 0
+
+    def make() -> AIOKafkaProducer:
+        nonlocal made
+        made += 1
+        given = settings.model_copy(update={"kafka_bootstrap_servers": addresses[-1]})
+        return kafka_producer(given, client_id="t", max_record_bytes=LIMIT)
+
+    async with producing(kafka, topic_base, broker_limit=LIMIT, client_limit=LIMIT):
+        producer = DeadLetterProducer(topic_base, make)
+        produces = [asyncio.create_task(producer.produce(dead(number))) for number in range(300)]
+        await hold_fault(2)
+        assert 1 <= made <= 10
+        addresses.append(kafka)
+        await asyncio.wait_for(asyncio.gather(*produces), PRODUCE_SECONDS)
+        await producer.stop()
+    assert len(await read_letters(kafka, topic_base)) == 300

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+from consumers.cli import too_few_ports
+from consumers.settings import WorkerSettings
 from tests.support.processes import python
 
 LIMITED = """
@@ -39,3 +41,11 @@ def test_more_calls_than_open_files_end_the_start_with_a_sentence(tmp_path: Path
 def test_a_batch_is_one_connection(tmp_path: Path) -> None:
     """100 x 100 ids at a batch endpoint need 100 files, not 10,000."""
     assert _limited(tmp_path, soft=256, hard=1_000, concurrency=100, batch_url="http://api.example/scores") == ["1000"]
+
+
+def test_more_calls_than_local_ports_are_said_at_the_start() -> None:
+    """28,232 connections to one address on a Linux as it comes; a batch is one connection."""
+    plain = WorkerSettings(worker_concurrency=300)
+    assert "calls, and this machine opens at most 28232 connections" in (too_few_ports(plain, "32768\t60999\n") or "")
+    assert too_few_ports(WorkerSettings(worker_concurrency=282), "32768\t60999\n") is None
+    assert too_few_ports(plain.model_copy(update={"provider_batch_url": "http://api.example/"}), "32768 60999") is None
