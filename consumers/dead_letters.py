@@ -99,11 +99,7 @@ class DeadLetterProducer:
             except TOO_LARGE as error:
                 if not isinstance(error, _OversizeError):
                     await self._replace(live)
-                if isinstance(settled.outcome, Retrying):
-                    raise RetryTooLargeError(str(error)) from error
-                if not whole:
-                    raise
-                log.warning("%s goes to the DLQ without its payload: %s", settled.record.coordinates, error)
+                _refuse_unless_it_can_shrink(settled, error, whole=whole)
                 whole = False
                 continue
             except KafkaTimeoutError as error:  # it never entered a batch
@@ -191,6 +187,15 @@ class DeadLetterProducer:
                 await producer.stop()
         except (TimeoutError, OSError, KafkaError) as error:
             log.warning("the producer of dead letters did not stop cleanly: %r", error)
+
+
+def _refuse_unless_it_can_shrink(settled: Settled, error: Exception, *, whole: bool) -> None:
+    """Return where a dead letter may still go out without its payload; raise what its caller has to decide."""
+    if isinstance(settled.outcome, Retrying):
+        raise RetryTooLargeError(str(error)) from error
+    if not whole:
+        raise error
+    log.warning("%s goes to the DLQ without its payload: %s", settled.record.coordinates, error)
 
 
 def _count(outcome: Outcome, *, whole: bool) -> None:
