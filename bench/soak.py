@@ -1,15 +1,15 @@
 """Rounds of the failure suite at 2,000 calls in flight: `python -m bench.soak --minutes 45`.
 
-Kills and rebalances first, then every scenario in turn, for as many rounds as fit; each with a fresh seed. What came of them
-is printed as a table and added to bench/SOAK.md. A round that fails is shown with its seed and the ends of the workers'
-logs, and the others go on; exit code 1 where one failed. Ctrl-C ends it early, with the table of what was run.
+Kills and rebalances first, then whichever scenario has the fewest rounds on the page, for as many as fit; each with a fresh
+seed. What came of them is printed as a table and added to bench/SOAK.md. A round that fails is shown with its seed and the
+ends of the workers' logs, and the others go on; exit code 1 where one failed. Ctrl-C ends it early, with the table of what
+was run.
 """
 
 import asyncio
 import contextlib
 import importlib
 import inspect
-import itertools
 import logging
 import platform
 import random
@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import Annotated, Final
 import psutil
 import typer
 
-from bench.soak_table import Totals, added, lines, read, written
+from bench.soak_table import Soaks, Totals, added, lines, read, written
 from tests.support.account import Result
 from tests.support.servers import Servers, running_servers
 from tests.support.world import SOAK, Size, World, running_world
@@ -81,30 +82,39 @@ def soak(
     """Run rounds until the time is over, and account for each."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # outages are what this is about
     run = Soak(Size(in_flight, in_flight * SOAK.tokens // SOAK.in_flight))
-    order = _order(only)
+    chosen = _chosen(only)
     with (
         tempfile.TemporaryDirectory(prefix="tokenflow-soak-") as folder,
         running_servers(Path(folder)) as servers,
         contextlib.suppress(KeyboardInterrupt),
     ):
         started = time.monotonic()
-        for name, scenario in order:
+        for name in _order(chosen):
             left = minutes * 60 - (time.monotonic() - started)
             if left < run.seconds.get(name, USUAL_SECONDS):
                 break
-            _round(run, servers, name, scenario)
+            _round(run, servers, name, chosen[name])
     _report(run)
     raise typer.Exit(1 if run.failures else 0)
 
 
-def _order(only: str) -> Iterator[tuple[str, Scenario]]:
-    """Yield scenarios without end: kills and rebalances, then all of them over and over."""
+def _chosen(only: str) -> dict[str, Scenario]:
+    """Find the scenarios by their names."""
     found = {path.stem.removeprefix("test_").replace("_", " "): path for path in (ROOT / "tests/failure").glob("test_*.py")}
     chosen = {name: _scenario(path) for name, path in sorted(found.items()) if only in name}
     if not chosen:
         raise typer.BadParameter(f"no scenario's name contains {only!r}")
+    return chosen
+
+
+def _order(chosen: Mapping[str, Scenario]) -> Iterator[str]:
+    """Yield names without end: kills and rebalances, then always one that was played least often, page included."""
+    played = Counter({name: _page().totals.get(name, Totals()).rounds for name in chosen})
     first = [name for word in FIRST for name in chosen if word.replace("_", " ") in name]
-    return ((name, chosen[name]) for name in itertools.chain(first, itertools.cycle(chosen)))
+    while True:
+        name = first.pop(0) if first else min(chosen, key=lambda each: (played[each], each))
+        played[name] += 1
+        yield name
 
 
 def _scenario(path: Path) -> Scenario:
@@ -150,8 +160,11 @@ def _report(run: Soak) -> None:
     )
     _say(line)
     if rounds and run.size == SOAK:
-        before = read(PAGE.read_text("utf-8") if PAGE.exists() else "")
-        PAGE.write_text(written(before.with_run(run.totals, line)), "utf-8")
+        PAGE.write_text(written(_page().with_run(run.totals, line)), "utf-8")
+
+
+def _page() -> Soaks:
+    return read(PAGE.read_text("utf-8") if PAGE.exists() else "")
 
 
 def _commit() -> str:

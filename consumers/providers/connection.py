@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     async def more(self) -> bool:
-        """Wait until the answer is whole (False) or wants more than it was allowed (True). Raises what ended it."""
+        """Wait until the answer is whole (False) or takes more than it is allowed (True). Raises what ended it."""
         if not self._complete and self.error is None and self.size <= self._allowed:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -86,12 +86,12 @@ class Connection(asyncio.Protocol):
                 self._waiter = None
         if self.error is not None:
             raise self.error
-        return not self._complete
+        return not self._complete or self.size > self._allowed
 
     def allow(self, size_bytes: int) -> None:
         """Let the body grow to so many bytes."""
         self._allowed = size_bytes
-        if self._transport is not None and self.size <= size_bytes:
+        if self.error is None and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
     def body(self, *, limit_bytes: int) -> bytes:
@@ -210,6 +210,8 @@ class Connection(asyncio.Protocol):
         if self.status:
             self._complete = True
             self._wake()
+        else:  # of a 1xx, whose head says nothing about the answer
+            self._lengthy, self.encoding, self.content_length = False, "", None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

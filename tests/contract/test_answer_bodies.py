@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from consumers.engine.answers import Answers
 from consumers.errors import RejectedError, TransientError
 from consumers.providers.batch import BATCH_LIMIT_BYTES, BatchProvider
-from consumers.providers.http import ANSWER_LIMIT_BYTES, HttpProvider
+from consumers.providers.http import ANSWER_LIMIT_BYTES
+from tests.support.clients import BOTH, AnyProvider, Clients
 from tests.support.faults import hold_fault
 from tests.support.records import make_id, make_record
 from tests.support.rubbish import Answer, answer, rubbish_server
@@ -19,14 +20,22 @@ from tests.support.waiting import eventually
 SECONDS = 10
 BODY = b'"' + b"x" * 100_000 + b'"'
 
+clients = Clients()
+
+
+@BOTH
+def met(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test meets both clients."""
+    yield from clients.meet(request.param)
+
 
 @asynccontextmanager
-async def _calling(given: bytes | Answer, answers: Answers, *, timeout_seconds: float = 5) -> AsyncIterator[HttpProvider]:
+async def _calling(given: bytes | Answer, answers: Answers, *, timeout_seconds: float = 5) -> AsyncIterator[AnyProvider]:
     """A provider that reads into this memory, and a server that answers so."""
     async with (
         asyncio.timeout(SECONDS),
         rubbish_server(given) as server,
-        HttpProvider(server.url_template, timeout_seconds=timeout_seconds, answers=answers) as provider,
+        clients.provider(server.url_template, timeout_seconds=timeout_seconds, answers=answers) as provider,
     ):
         yield provider
 

@@ -19,6 +19,7 @@ KINDS = {
     "rejected": ("huge_answer",),
     "unstorable": ("nul", "huge_number"),
 }  # fmt: skip
+CLIENTS = ("aiohttp", "wire")
 RATIO = 0.025
 MORE_MEMORY_MIB = 150
 
@@ -28,7 +29,9 @@ async def test_an_api_that_misbehaves_in_every_way_costs_its_own_tokens(world: W
     kinds = [kind for kinds in KINDS.values() for kind in kinds]
     world.mock.change(misbehaviours=dict.fromkeys(kinds, RATIO))
     await world.produce()
-    workers = await world.start_workers(2, PROVIDER_TIMEOUT_SECONDS=str(CALL_TIMEOUT_SECONDS))
+    client = world.random.choice(CLIENTS)
+    settings = {"PROVIDER_CLIENT": client, "PROVIDER_TIMEOUT_SECONDS": str(CALL_TIMEOUT_SECONDS)}
+    workers = await world.start_workers(2, **settings)
     async with watched_memory(workers) as memory:
         await world.moment(high=0.3)
         await world.random.choice(workers).terminate()
@@ -40,7 +43,7 @@ async def test_an_api_that_misbehaves_in_every_way_costs_its_own_tokens(world: W
     await world.finish(beyond_at_most=sent_again)
     rows = await world.system.rows("SELECT error_kind, count(*) FROM dead_letters GROUP BY 1")
     letters = {row["error_kind"]: row["count"] for row in rows}
-    told = f"dead letters {letters}, misbehaviours {seen}"
+    told = f"{client}: dead letters {letters}, misbehaviours {seen}"
     assert letters.keys() == KINDS.keys(), told
     for kind in ("rejected", "unstorable"):
         played = sum(seen[each] for each in KINDS[kind])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumers.engine.answers import Answers
 from consumers.providers.http import HttpProvider
 from consumers.providers.wire import WireProvider
 
@@ -22,9 +23,9 @@ class Clients:
         yield
         self._met = HttpProvider
 
-    def provider(self, template: str, *, timeout_seconds: float) -> AnyProvider:
+    def provider(self, template: str, *, timeout_seconds: float, answers: Answers | None = None) -> AnyProvider:
         """Make a provider with that client."""
-        return self._met(template, timeout_seconds=timeout_seconds)
+        return self._met(template, timeout_seconds=timeout_seconds, answers=answers)
 
 
 BOTH = pytest.fixture(params=[HttpProvider, WireProvider], ids=["aiohttp", "wire"], autouse=True)
