@@ -44,4 +44,5 @@ class PyreqwestProvider:
             raise TransientError(str(error)) from error
         if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's own success class
             raise status_error(response.status, text.encode(), retry_after=response.get_header("retry-after"))
+        text: str = text
         return text
