@@ -39,10 +39,9 @@ class PyreqwestProvider:
         url = f"{self._before}{quote(record.token or '', safe='')}{self._after}"
         try:
             response = await self._client.get(url).header("Idempotency-Key", idempotency_key(record)).build().send()
-            text = await response.text()
+            text: str = await response.text()
         except NetworkError as error:
             raise TransientError(str(error)) from error
         if not 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's own success class
             raise status_error(response.status, text.encode(), retry_after=response.get_header("retry-after"))
-        text: str = text
         return text
