@@ -50,7 +50,7 @@ class WorkerSettings(KafkaSettings):
     )
     provider_client: Literal["aiohttp", "wire"] = Field(
         "aiohttp",
-        description="HTTP client of single calls: aiohttp, or wire, our own, at less than half the CPU a token (decision 0012).",
+        description="HTTP client of single calls: aiohttp, or wire, our own, at half the CPU a token (decision 0012).",
     )
     provider_timeout_seconds: float = Field(30, gt=0, le=3600, description="Hard limit of one call, connecting included.")
 
