@@ -58,7 +58,8 @@ DEAD_LETTERS = Counter(
 CALLS_SHARED = Counter("tokens_calls_shared", "Records that shared the call of another one with the same token.")
 REPEATED_CALLS = Counter(
     "tokens_repeated_calls",
-    "Calls that a worker which was killed, or a connection that broke, may have made before: an upper bound of the repeats.",
+    "Calls that may have been made before, by a worker that was killed, on a connection that broke, or as the ones that a "
+    "closed gate sent back: an upper bound of the repeats.",
 )
 RECORDS_LOST = Counter("tokens_records_lost", "Records that retention deleted before this worker's group had read them.")
 COMMITS = Counter("tokens_commits", "Offset commits: accepted, unanswered (deadline) or fenced (rebalance).", ["result"])

@@ -181,6 +181,7 @@ class Lanes:
             record.window.give_back(record.offset)
             self._state.abandon(record)
         else:
+            metrics.REPEATED_CALLS.inc()
             self._state.requeue(record)
 
     def _end(self, records: list[Record], key: str | None, *, give_back: bool = False, probe: bool = False) -> None:

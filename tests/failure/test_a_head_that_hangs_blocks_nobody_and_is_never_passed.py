@@ -15,7 +15,7 @@ CALL_TIMEOUT_SECONDS = 20
 async def test_a_head_that_hangs_blocks_nobody_and_is_never_passed(world: World) -> None:
     """A slow call costs its own slot; a window behind it costs no call when it is read again."""
     world.mock.change(rules=[{"tokens": ["hung0"], "behaviour": {"misbehaviours": {"hang": 1}}}])
-    workers = await world.start_workers(2, PROVIDER_TIMEOUT_SECONDS=str(CALL_TIMEOUT_SECONDS), MAX_RETRIES="0")
+    workers = await world.start_workers(2, PROVIDER_TIMEOUT_SECONDS=str(CALL_TIMEOUT_SECONDS))
     (hung,) = await world.produce(1, prefix="hung")
     tokens = await world.produce()
     partition, offset = world.account.placed[hung]

@@ -31,7 +31,7 @@ async def test_a_worker_out_of_open_files_loses_nothing(world: World) -> None:
     process.rlimit(resource.RLIMIT_NOFILE, (ENOUGH, before[1]))
     await hold_fault(WITHOUT_SECONDS)
     process.rlimit(resource.RLIMIT_NOFILE, before)
-    await world.finish()
+    await world.finish(beyond_at_most=world.mock.stats()["misbehaviours"]["cut_half"])
     assert list(world.fleet) == workers
     rows = await world.system.rows("SELECT error_kind, error_message FROM dead_letters")
     assert {row["error_kind"] for row in rows} == {"transient", "unavailable"}

@@ -16,6 +16,8 @@ SCRAPE_SECONDS = 0.2
 ANSWER_SECONDS = 1.0
 RECENT_SECONDS = 1.5
 WINDOWS = "tokens_window_records"
+FATES = {"MAX_RETRIES": "0", "DLQ_FLOOD_RATIO": "0"}
+"""A scenario is over when every token is final: a failed call is, unless the scenario is about retries."""
 REPEATED = "tokens_repeated_calls_total"
 
 
@@ -49,7 +51,7 @@ class Fleet:
     def start(self, *, slots: int, **settings: str) -> WorkerProcess:
         """Start a worker with so many slots (rounded down to tens); `ready` tells when it works."""
         shape = {"WORKER_CONCURRENCY": str(max(1, slots // 10)), "QUEUE_BATCH_SIZE": "10"}
-        worker = self._system.start_worker(**shape, **settings)
+        worker = self._system.start_worker(**(FATES | shape | settings))
         self._scrapes[worker] = deque(maxlen=16)
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch(worker)))
         return worker
