@@ -188,7 +188,7 @@ async def test_while_a_worker_runs_the_tool_lies_between_two_of_our_readings(sys
         told = (await ask_kafkas_tool(system.kafka, system.topic)).rows
         after = by_partition(await reader.read())
         assert set(before) == set(after)
-        assert set(told) == {at for at in before if at.topic == system.topic}, "no worker reads the retry topic yet"
+        assert set(told) == set(before), "the worker has its partitions of the retry topic too"
         assert sum(each.lag or 0 for each in before.values()) > sum(each.lag or 0 for each in after.values())
         for at, row in told.items():
             assert (before[at].committed_offset or 0) <= (row.committed or 0) <= (after[at].committed_offset or 0)
