@@ -95,8 +95,9 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def body(self, *, limit_bytes: int) -> bytes:
-        """Return the body, unpacked. Raises RejectedError, TransientError."""
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        """Hand the body over, unpacked; a connection that waits keeps none of it. Raises RejectedError, TransientError."""
+        pieces, self._body = self._body, []
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return _unpacked(body, self.encoding, limit_bytes=limit_bytes) if self.encoding else body
 
     def excerpt(self) -> bytes:

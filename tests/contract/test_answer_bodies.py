@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -124,6 +125,25 @@ async def test_hundreds_of_large_answers_at_once_stay_within_the_room() -> None:
         assert {call.result() for call in calls} == {BODY.decode()}
     assert 900_000 < most <= 1_000_100
     assert answers.reading_bytes == 0
+
+
+async def test_a_connection_that_is_kept_keeps_nothing_of_its_last_answer() -> None:
+    """Fifty connections wait for the next call; fifty answers of 1 MB are gone."""
+    whole = answer(b'"' + b"x" * 1_000_000 + b'"')
+
+    async def size_of_an_answer(provider: AnyProvider, number: int) -> int:
+        return len(await provider.call(make_record(number)))
+
+    async with _calling(whole, Answers()) as provider:
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            sizes = await asyncio.gather(*(size_of_an_answer(provider, number) for number in range(50)))
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert set(sizes) == {1_000_002}
+    assert after - before < 10_000_000
 
 
 async def test_a_batch_has_a_limit_of_its_own() -> None:
