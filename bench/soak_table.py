@@ -5,7 +5,7 @@ The file is its own memory: what `written` writes, `read` reads.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 HEAD: Final = """\
@@ -18,6 +18,7 @@ where it says so), `paid again` calls for an answer that was stored already.
 """
 COLUMNS: Final = ("scenario", "rounds", "failed", "lost", "duplicate rows", "repeated", "bound", "paid again")
 RUNS_HEADING: Final = "## Runs"
+NOTES_HEADING: Final = "## What the faults found"
 _ROW: Final = re.compile(r"^\| ([^|]+?) \|" + r" ([0-9,]+) \|" * (len(COLUMNS) - 1) + "$", re.MULTILINE)
 
 
@@ -43,10 +44,12 @@ class Soaks:
 
     totals: Mapping[str, Totals]
     runs: Sequence[str]
+    notes: str = ""
+    """What people wrote about them, kept as it is."""
 
     def with_run(self, totals: Mapping[str, Totals], line: str) -> "Soaks":
         """Add what one run brought, and its line."""
-        return Soaks(added(self.totals, totals), [*self.runs, line])
+        return replace(self, totals=added(self.totals, totals), runs=[*self.runs, line])
 
 
 def added(first: Mapping[str, Totals], second: Mapping[str, Totals]) -> dict[str, Totals]:
@@ -58,17 +61,18 @@ def added(first: Mapping[str, Totals], second: Mapping[str, Totals]) -> dict[str
 def read(page: str) -> Soaks:
     """Read a page that `written` wrote; an empty one has no rounds."""
     rows = ((found[1], [int(number.replace(",", "")) for number in found.groups()[1:]]) for found in _ROW.finditer(page))
+    page, _, notes = page.partition(f"{NOTES_HEADING}\n\n")
     _, _, runs = page.partition(RUNS_HEADING)
-    return Soaks(
-        {name: Totals(*numbers) for name, numbers in rows}, [line[2:] for line in runs.splitlines() if line.startswith("- ")]
-    )
+    lines_of_runs = [line[2:] for line in runs.splitlines() if line.startswith("- ")]
+    return Soaks({name: Totals(*numbers) for name, numbers in rows}, lines_of_runs, notes)
 
 
 def written(soaks: Soaks) -> str:
     """Write the page."""
     table = "\n".join(lines(soaks.totals))
     runs = "\n".join(f"- {line}" for line in soaks.runs)
-    return f"{HEAD}\n{table}\n\n{RUNS_HEADING}\n\n{runs}\n"
+    notes = f"\n{NOTES_HEADING}\n\n{soaks.notes}" if soaks.notes else ""
+    return f"{HEAD}\n{table}\n\n{RUNS_HEADING}\n\n{runs}\n{notes}"
 
 
 def lines(totals: Mapping[str, Totals]) -> Iterable[str]:

@@ -177,11 +177,12 @@ class Lanes:
         record.deferrals = record.deferrals + 1 if ending is Ending.RATE_LIMITED else 0
         if not failed_probe and not self._gates.defers(ending, deferrals=record.deferrals):
             self._put(Settled(record, self._decide(record, answer)))
-        elif self._state.draining:
+            return
+        metrics.REPEATED_CALLS.inc()
+        if self._state.draining:
             record.window.give_back(record.offset)
             self._state.abandon(record)
         else:
-            metrics.REPEATED_CALLS.inc()
             self._state.requeue(record)
 
     def _end(self, records: list[Record], key: str | None, *, give_back: bool = False, probe: bool = False) -> None:

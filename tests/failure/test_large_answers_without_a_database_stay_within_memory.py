@@ -15,8 +15,9 @@ from tests.support.world import World
 ANSWER_BYTES = 1_000_000
 TOKENS = 1_500
 REFUSED_SECONDS = 15
-PROCESS_MIB, CALL_MIB = 200, 0.3
-"""The process with its statements under way, and the buffers of a connection: 230 MiB measured with 500 calls."""
+PROCESS_MIB, CALL_MIB = 300, 0.3
+"""The process with its statements under way, and the buffers of a connection: 230 MiB measured with 500 calls, 380 MiB on a
+busy machine. Without a bound it would be 1.5 GB."""
 
 
 async def test_large_answers_without_a_database_stay_within_memory(world: World) -> None:

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 from bench.soak_table import Soaks, Totals, read, written
 
 
 def test_a_page_is_read_as_it_was_written() -> None:
     """The page is its own memory: nothing is lost from run to run, thousands and failures included."""
     soaks = Soaks({"a worker is killed": Totals(20, 1, 3, 0, 41_234, 51_000, 2)}, ["2026-01-01, none failed"])
-    assert read(written(soaks)) == soaks
-    assert written(read(written(soaks))) == written(soaks)
+    noted = replace(soaks, notes="- a bug, and how it was mended\n\nMore.\n")
+    for each in (soaks, noted):
+        assert read(written(each)) == each
+        assert written(read(written(each))) == written(each)
 
 
 def test_a_run_adds_to_what_was_there_and_brings_new_scenarios() -> None:
