@@ -48,5 +48,5 @@ async def test_an_api_that_misbehaves_in_every_way_costs_its_own_tokens(world: W
     for kind in ("rejected", "unstorable"):
         played = sum(seen[each] for each in KINDS[kind])
         assert played / 2 <= letters[kind] <= played, told  # on a busy machine some come after their call's timeout
-    late = 0.05 * world.size.tokens  # see above
-    assert await world.system.count() >= world.size.tokens - sum(seen.values()) - late, told
+    slow = 0.05 * world.size.tokens  # see above
+    assert await world.system.count() >= world.size.tokens - sum(seen.values()) - slow, told
