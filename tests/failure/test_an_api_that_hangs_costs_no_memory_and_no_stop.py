@@ -17,6 +17,8 @@ from tests.support.world import World
 
 CALL_TIMEOUT_SECONDS = 3
 HANG_SECONDS = 10
+UNSCRAPED = 10
+"""Calls of the stopped worker that end in its last 0.2 s, after its last scrape."""
 MORE_MEMORY_MIB = 100
 
 
@@ -37,7 +39,7 @@ async def test_an_api_that_hangs_costs_no_memory_and_no_stop(world: World) -> No
     assert memory.peak < memory.before + MORE_MEMORY_MIB
     assert world.mock.stats()["max_in_flight"] <= world.size.in_flight
     hung = world.mock.stats()["misbehaviours"].get("hang", 0) + world.mock.stats()["disconnected"]
-    await world.finish(beyond_at_most=hung)
+    await world.finish(beyond_at_most=hung, unscraped_at_most=UNSCRAPED)
 
     rows = await world.system.rows("SELECT error_kind, count(*) FROM dead_letters GROUP BY 1")
     ((kind, count),) = [(row["error_kind"], row["count"]) for row in rows]

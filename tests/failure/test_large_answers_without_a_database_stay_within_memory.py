@@ -31,5 +31,6 @@ async def test_large_answers_without_a_database_stay_within_memory(world: World)
             await hold_fault(REFUSED_SECONDS)
         await world.stored(1)
     assert memory.peak < LIMIT_BYTES / MIB + PROCESS_MIB + CALL_MIB * world.size.in_flight
-    await world.finish()
+    # Calls whose answers waited for room until their timeout count as an outage, and are made again behind the breaker.
+    await world.finish(beyond_at_most=world.size.in_flight)
     assert await world.system.count() > 0

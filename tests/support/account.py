@@ -114,8 +114,11 @@ class Statement:
     beyond_at_most: int
     strangers: Sequence[str]
 
-    def complaints(self, *, paid_again_at_most: int = 0) -> list[str]:
-        """Say what is not as promised, a sentence each; nothing where all is well."""
+    def complaints(self, *, paid_again_at_most: int = 0, unscraped_at_most: int = 0) -> list[str]:
+        """Say what is not as promised, a sentence each; nothing where all is well.
+
+        `unscraped_at_most`: what a worker that stopped may have counted after its last scrape.
+        """
         result = self.result
         found = [
             (result.lost, f"{result.lost} tokens have no final row"),
@@ -130,7 +133,7 @@ class Statement:
                 f"{result.paid_again} stored answers were paid for again, at most {paid_again_at_most} may be",
             ),
             (
-                result.counted is not None and result.repeated > result.counted,
+                result.counted is not None and result.repeated > result.counted + unscraped_at_most,
                 f"{result.repeated} calls were repeated, but tokens_repeated_calls_total adds up to {result.counted}",
             ),
         ]

@@ -169,7 +169,7 @@ class World:
         self.mock.stats()  # what lay in the mock's sockets is read by its answer
         self.account.put_at_risk(self.fleet.partitions(worker), self.mock.stats("?tokens=true")["calls_by_token"])
 
-    async def finish(self, *, paid_again_at_most: int = 0, beyond_at_most: int = 0) -> Result:
+    async def finish(self, *, paid_again_at_most: int = 0, beyond_at_most: int = 0, unscraped_at_most: int = 0) -> Result:
         """Wait for the end of the work, stop every worker in good order, and check the promise.
 
         `paid_again_at_most` stored answers may be paid for again, and `beyond_at_most` tokens called again that were not at
@@ -191,7 +191,7 @@ class World:
             beyond_at_most=beyond_at_most,
         )
         self.result = statement.result
-        complaints += statement.complaints(paid_again_at_most=paid_again_at_most)
+        complaints += statement.complaints(paid_again_at_most=paid_again_at_most, unscraped_at_most=unscraped_at_most)
         assert not complaints, f"{self.result}\n" + "\n".join(complaints)
         return self.result
 
