@@ -46,8 +46,8 @@ class SetAside:
     def __init__(self, store: SetAsideStore, intake: Intake) -> None:
         self._store = store
         self._intake = intake
-        self._asked_for: frozenset[TopicPartition] = frozenset()
-        self._rows: SetAsideRows = {}
+        self._asked_for: set[TopicPartition] = set()
+        self._rows: dict[Coordinates, tuple[UUID, str | None]] = {}
 
     async def learn(self, partitions: Collection[TopicPartition]) -> None:
         """Ask what was set aside where that is not known yet, for as long as it takes the database to be there.
@@ -59,12 +59,13 @@ class SetAside:
         backoff = Backoff()
         while True:
             try:
-                self._rows = await self._store.set_aside({partition.topic for partition in partitions})
+                rows = await self._store.set_aside({partition.topic for partition in partitions})
             except StoreUnavailableError as error:
                 log.warning("polling waits for the database: %s", error)
                 await asyncio.sleep(backoff.next_seconds())
             else:
-                self._asked_for = frozenset(partitions)
+                self._rows |= rows
+                self._asked_for.update(partitions)
                 return
 
     def intake(self, polled: PolledRecord, window: PartitionWindow) -> Record:

@@ -11,7 +11,7 @@ from consumers.set_aside import SetAside, SetAsideRows
 from tests.support.engine_fakes import Polled
 from tests.support.records import make_id
 
-P0, P1 = TopicPartition("tokens", 0), TopicPartition("tokens", 1)
+P0, P1, RETRY = TopicPartition("tokens", 0), TopicPartition("tokens", 1), TopicPartition("tokens.retry.5m", 0)
 RECORD_ID = "0199c0de-7a3b-7c1d-9e55-2f1a6b3c4d5e"
 
 
@@ -27,7 +27,7 @@ class _Store:
         self.asked.append(set(topics))
         if len(self.asked) <= self._failures:
             raise StoreUnavailableError("away")
-        return self._rows
+        return {where: row for where, row in self._rows.items() if where[0] in topics}
 
 
 def _polled(offset: int) -> Polled:
@@ -46,12 +46,13 @@ async def test_a_record_that_was_set_aside_has_the_id_and_token_of_its_row() -> 
 
 
 async def test_it_is_asked_once_for_each_partition_that_is_new() -> None:
-    """A poll costs nothing, also where some of the partitions are left out of it."""
-    store = _Store({})
+    """A poll costs nothing, also where tokens and retries are polled in turn, and what was learnt is not forgotten."""
+    store = _Store({("tokens", 0, 7): (make_id(1), "stored")})
     aside = SetAside(store, make_intake(None))
-    for partitions in ((P0,), (P0,), (P0, P1), (P1,), (P0, P1)):
+    for partitions in ((P0,), (P0,), (P0, P1), (P1,), (P0, P1), (RETRY,), (P0, P1), (RETRY,), (P1,)):
         await aside.learn(partitions)
-    assert store.asked == [{"tokens"}] * 2
+    assert store.asked == [{"tokens"}, {"tokens"}, {"tokens.retry.5m"}]
+    assert aside.intake(_polled(7), PartitionWindow()).token == "stored"
 
 
 async def test_polling_waits_for_the_database() -> None:
