@@ -1,6 +1,7 @@
 """`tokenflow dlq set-aside TOPIC PARTITION OFFSET`, whatever the workers do at the time."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,35 @@ async def test_a_crash_between_topic_and_row_is_mended_by_a_second_run(system: S
     assert await system.count("dead_lettered") == 1
     (letters,) = (await read_letters(system.kafka, f"{system.topic}.dlq")).values()
     assert 1 <= len(letters) <= 2
+
+
+async def test_a_record_that_waits_for_its_next_try_is_set_aside_by_either_of_its_places(system: System) -> None:
+    """By where it came from or by where its copy lies: the row is final, and the copy is not called when it is due."""
+    await system.create_topics(retry_delay_minutes=0.1)
+    system.mock.behave(rules=[{"pattern": "by .*", "behaviour": {"statuses": {"500": 1}}}])
+    worker = system.start_worker()
+    (origin,) = await system.produce([b"by its origin"])
+    await system.wait_for(1, "retrying")
+    (other,) = await system.produce([b"by its copy"])
+    await system.wait_for(2, "retrying")
+    offset = 1 if other.partition == origin.partition else 0
+    retry_topic = f"{system.topic}.retry.6s"
+    first = await _set_aside(system, origin.partition, origin.offset)
+    settings = _settings(system)
+    second = await set_aside(
+        settings, system.database, TopicPartition(retry_topic, other.partition), offset, reason="poison"
+    )
+    assert [(done.written, done.record.token) for done in (first, second)] == [
+        (True, "by its origin"),
+        (True, "by its copy"),
+    ]
+
+    async def copies_are_settled() -> None:
+        _, text = await worker.get("/status")
+        assert json.loads(text)["unsettled"] == 0, text
+
+    await eventually(copies_are_settled, timeout_seconds=20)  # when they are due, and not before
+    rows = await system.rows("SELECT error_kind, attempt, source_topic FROM dead_letters")
+    assert [tuple(row) for row in rows] == [("set_aside", 1, system.topic)] * 2
+    assert system.mock.stats("?tokens=true")["calls_by_token"] == {"by its origin": 1, "by its copy": 1}
+    await worker.terminate()
