@@ -82,6 +82,7 @@ def soak(
 ) -> None:
     """Run rounds until the time is over, and account for each."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # outages are what this is about
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command has it ignored
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     run = Soak(Size(in_flight, in_flight * SOAK.tokens // SOAK.in_flight))
     chosen = _chosen(only)

@@ -3,7 +3,7 @@
 1. The broker dies; uvloop closes the transport. 2. aiokafka's reader of that connection has not run yet, so the connection
 still counts as open. 3. A request is written to it: asyncio's own transport takes the bytes and drops them, uvloop's raises
 RuntimeError, and aiokafka (0.14) expects OSError. The error goes up to whoever sent the request: a commit ended the worker
-(met in 2 of 9 broker deaths at 2,000 calls in flight), a produce or a heartbeat would end aiokafka's own task for good.
+(met in 2 of 3 broker deaths at 2,000 calls in flight), a produce or a heartbeat would end aiokafka's own task for good.
 So a connection whose transport is closing is closed for aiokafka as well, before anything is written to it.
 """
 
