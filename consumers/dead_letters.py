@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 
 from consumers import metrics
 from consumers.engine.backoff import Backoff
+from consumers.engine.broker_clock import BrokerClock
 from consumers.engine.record import DeadLettered, Outcome, Record, Retrying, Settled
 from consumers.errors import RetryTooLargeError
 from consumers.next_hop import dead_letter_headers, retry_headers
@@ -43,13 +44,13 @@ class _Connection:
         self.producer = producer
         self.given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def acknowledged(self, produce: asyncio.Future[object]) -> None:
-        """Wait for a produce. Raises what refused it, or _GivenUpError."""
+    async def acknowledged(self, produce: asyncio.Future[Any]) -> Any:
+        """Wait for a produce; return where it lies, aiokafka's RecordMetadata. Raises what refused it, or _GivenUpError."""
         either: set[asyncio.Future[Any]] = {produce, self.given_up}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not produce.done():
             raise _GivenUpError
-        produce.result()
+        return produce.result()
 
 
 class _GivenUpError(KafkaError):  # type: ignore[misc]  # as above
@@ -59,10 +60,18 @@ class _GivenUpError(KafkaError):  # type: ignore[misc]  # as above
 class DeadLetterProducer:
     """Produces to the DLQ topic, for as long as it takes. `start` before the first produce, `stop` after the last."""
 
-    def __init__(self, topic: str, make_producer: Callable[[], AIOKafkaProducer], *, retry_topic: str | None = None) -> None:
+    def __init__(
+        self,
+        topic: str,
+        make_producer: Callable[[], AIOKafkaProducer],
+        *,
+        retry_topic: str | None = None,
+        clock: BrokerClock | None = None,
+    ) -> None:
         self._topic = topic
         self._retry_topic = retry_topic
         self._make_producer = make_producer
+        self._clock = clock or BrokerClock()
         self._live: _Connection | None = None
         self._one_change = asyncio.Lock()
         self._pause = Backoff()
@@ -93,7 +102,9 @@ class DeadLetterProducer:
             live = self._live
             try:
                 if live is not None:
-                    await live.acknowledged(await self._hand_over(live.producer, settled, whole=whole))
+                    sent_ms = self._clock.own_ms()
+                    placed = await live.acknowledged(await self._hand_over(live.producer, settled, whole=whole))
+                    self._clock.produced(placed, sent_ms=sent_ms)
                     _count(settled.outcome, whole=whole)
                     return
             except TOO_LARGE as error:

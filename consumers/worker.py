@@ -22,6 +22,7 @@ from faststream.kafka import KafkaBroker
 from consumers import metrics
 from consumers.dead_letters import DeadLetterProducer
 from consumers.engine.answers import Answers
+from consumers.engine.broker_clock import BrokerClock
 from consumers.engine.engine import Engine, Limits, Ports
 from consumers.engine.intake import make_intake
 from consumers.engine.sink import FLUSHERS
@@ -83,6 +84,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._joined = False
         self._answers = Answers()
+        self._broker_clock = BrokerClock()
 
     async def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until the engine fails; return the exit code.
@@ -110,7 +112,9 @@ class Worker:
             stack.push_async_callback(store.close)
             await store.claim_group(settings.kafka_group_id)
             provider = await stack.enter_async_context(self._make_provider(settings, self._answers))
-            dead_letters = DeadLetterProducer(settings.dlq_topic, self._make_producer, retry_topic=settings.retry_topic)
+            dead_letters = DeadLetterProducer(
+                settings.dlq_topic, self._make_producer, retry_topic=settings.retry_topic, clock=self._broker_clock
+            )
             stack.push_async_callback(dead_letters.stop)
             await self._connect(dead_letters)
             broker, self._engine = self._wire(store, provider, dead_letters, retry_topics=retry_topics)
@@ -139,7 +143,7 @@ class Worker:
             dlq_flood_ratio=settings.dlq_flood_ratio,
         )
         ports = Ports(source, store, provider, dead_letters)
-        engine = Engine(ports, intake=aside.intake, limits=limits, answers=self._answers)
+        engine = Engine(ports, intake=aside.intake, limits=limits, answers=self._answers, broker_clock=self._broker_clock)
         guard = StaticIdGuard(engine, settings, member_id=source.member_id) if settings.static_id else engine
         source.subscribe([settings.tokens_topic, *retry_topics], guard)
         metrics.watch(engine, slots=settings.slots)

@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from consumers import metrics
 from consumers.engine.answers import Answers
+from consumers.engine.broker_clock import BrokerClock
 from consumers.engine.check import Check
 from consumers.engine.committer import CommitResult, Committer
 from consumers.engine.gates import ClosedGate, GateName, Gates
@@ -64,8 +65,18 @@ class Ports:
 class Engine(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
     """Holds the parts together. Built inside the running loop, before the consumer exists; `start` once it has joined."""
 
-    def __init__(self, ports: Ports, *, intake: Intake, limits: Limits, answers: Answers | None = None) -> None:
-        self.state = EngineState(slots=limits.slots, answers=answers, pause_seconds=limits.pause_seconds)
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        intake: Intake,
+        limits: Limits,
+        answers: Answers | None = None,
+        broker_clock: BrokerClock | None = None,
+    ) -> None:
+        self.state = EngineState(
+            slots=limits.slots, answers=answers, pause_seconds=limits.pause_seconds, broker_clock=broker_clock
+        )
         self.gates = Gates(flood_ratio=limits.dlq_flood_ratio)
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._drain_seconds = limits.drain_seconds

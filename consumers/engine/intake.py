@@ -36,6 +36,8 @@ class PolledRecord(Protocol):
     @property
     def timestamp(self) -> int: ...  # noqa: D102
     @property
+    def timestamp_type(self) -> int: ...  # noqa: D102
+    @property
     def key(self) -> bytes | None: ...  # noqa: D102
     @property
     def value(self) -> bytes | None: ...  # noqa: D102

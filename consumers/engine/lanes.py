@@ -7,7 +7,7 @@ or Postgres: with the answer here, the slot is free, and the sink has the rest.
 import asyncio
 import logging
 from collections.abc import Callable
-from time import monotonic, time
+from time import monotonic
 
 from consumers import metrics
 from consumers.engine.gates import Ending, GateName, Gates, Permit
@@ -102,7 +102,7 @@ class Lanes:
         if may_repeat:
             metrics.REPEATED_CALLS.inc()
         if record.due_ms:
-            metrics.RETRY_DUE_ERROR_SECONDS.observe(time() - record.due_ms / 1000)
+            metrics.RETRY_DUE_ERROR_SECONDS.observe((self._state.broker_clock.now_ms() - record.due_ms) / 1000)
         records = [record]
         if key is not None:
             self._shared[key] = records

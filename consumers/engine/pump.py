@@ -1,7 +1,6 @@
 """Polls records and admits them: the only caller of getmany, in one task."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
@@ -73,13 +72,14 @@ class Pump:
     def _admit(self, polled: Mapping[TopicPartition, Sequence[PolledRecord]]) -> list[Record]:
         """Admit what was polled, which is all new to its window; hold what is not due, return the others."""
         admitted: list[Record] = []
-        now_ms = time.time() * 1000
+        clock = self._state.broker_clock
         for partition, records in polled.items():
+            clock.polled(records[-1])
             window = self._state.windows[partition]
             read = (self._intake(record, window) for record in records)
             taken = [record for record in read if self._state.admit(record)]
             if retry_delay_seconds(partition.topic):
-                taken = self._hold_early(partition, taken, now_ms)
+                taken = self._hold_early(partition, taken, clock.now_ms())
             admitted.extend(taken)
         return admitted
 

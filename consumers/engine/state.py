@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from consumers.engine.admission import Admission
 from consumers.engine.answers import Answers
+from consumers.engine.broker_clock import BrokerClock
 from consumers.engine.claims import Claims
 from consumers.engine.hold import Hold
 from consumers.engine.pause import Pause, uptime
@@ -32,8 +33,10 @@ class EngineState:
         answers: Answers | None = None,
         pause_seconds: float = inf,
         clock: Callable[[], float] = monotonic,
+        broker_clock: BrokerClock | None = None,
     ) -> None:
         self.clock = clock
+        self.broker_clock = broker_clock or BrokerClock()
         self.uptime: Callable[[], float] = uptime
         self.pause = Pause(limit_seconds=pause_seconds, now=self.uptime())
         self.slot_time = SlotTime(slots=slots, now=clock())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
 from tests.support.corpus import MIB, Case
 from topics.headers import CONNECT_PREFIX, OURS
@@ -58,18 +59,25 @@ async def produce_cases(kafka: str, topic: str, cases: Sequence[Case], *, partit
 
 async def read_letters(kafka: str, topic: str) -> dict[Coordinates, list[Letter]]:
     """Read the whole DLQ topic: coordinates of the record as it came in -> its dead letters, which may be several."""
+    found: dict[Coordinates, list[Letter]] = {}
+    for record in await read_all(kafka, topic):
+        letter = Letter(record.key, record.value, record.headers)
+        at = (int(letter.text("source-partition")), int(letter.text("source-offset")))
+        found.setdefault(at, []).append(letter)
+    return found
+
+
+async def read_all(kafka: str, topic: str) -> list[ConsumerRecord[bytes | None, bytes | None]]:
+    """Read every record that a topic has now."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
         async with asyncio.timeout(READ_SECONDS):
             ends: Mapping[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
-            found: dict[Coordinates, list[Letter]] = {}
+            found: list[ConsumerRecord[bytes | None, bytes | None]] = []
             while any([await consumer.position(partition) < end for partition, end in ends.items()]):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        letter = Letter(record.key, record.value, record.headers)
-                        at = (int(letter.text("source-partition")), int(letter.text("source-offset")))
-                        found.setdefault(at, []).append(letter)
+                    found += records
             return found
     finally:
         await consumer.stop()

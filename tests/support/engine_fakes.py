@@ -35,6 +35,7 @@ class Polled:
     headers: Sequence[tuple[str, bytes | None]] = ()
     key: bytes | None = None
     timestamp: int = 1_700_000_000_000
+    timestamp_type: int = 1
 
 
 class FakeSource:
