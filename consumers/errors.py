@@ -145,9 +145,17 @@ RETRIED = frozenset({
 def decide(error: Exception, *, attempt: int, max_retries: int) -> Outcome:
     """Decide what becomes of a record whose `attempt` (from 1) ended with `error`: total, the only such place."""
     kind = kind_of(error)
-    text = str(error) or type(error).__name__
+    text = text_of(error)
     message = clean_message(text if isinstance(error, RecordError) else f"{type(error).__name__}: {text}")
     return Retrying(kind, message) if kind in RETRIED and attempt <= max_retries else DeadLettered(kind, message)
+
+
+def text_of(error: Exception) -> str:
+    """Say what an error says of itself, else its name: anybody's class may have no text, or a bug where it makes one."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 # lint: allow broad-except because it is somebody else's code, and only words are lost
+        return type(error).__name__
 
 
 def clean_message(text: str) -> str:

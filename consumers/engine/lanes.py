@@ -14,7 +14,7 @@ from consumers.engine.gates import Ending, GateName, Gates, Permit
 from consumers.engine.record import ErrorKind, Outcome, Record, Settled, Succeeded
 from consumers.engine.state import EngineState
 from consumers.engine.tasks import TaskSet
-from consumers.errors import NotSentError, RateLimitedError, TransientError, decide, ending_of, kind_of
+from consumers.errors import NotSentError, RateLimitedError, TransientError, decide, ending_of, kind_of, text_of
 from consumers.ports import Provider
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Lanes:
         if isinstance(answer, str):
             ending, text = Ending.ANSWERED, ""
         else:
-            ending, text = ending_of(answer), str(answer) or type(answer).__name__
+            ending, text = ending_of(answer), text_of(answer)
         failed_probe = probe and not self._gates.end_probe(ending, now=now)
         if isinstance(answer, RateLimitedError):
             self._gates.limit_rate(answer.retry_after_seconds, now=now)
