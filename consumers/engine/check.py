@@ -108,6 +108,8 @@ class Check:
                 return self._state.readmit(self._state.settle_uncalled(record))
             case Verdict.CONFLICT:
                 return self._reidentify(record)
+            case Verdict.UNMARKED:
+                return self._reidentify(record, forged=False)
             case Verdict.CALL if record.complaint is not None:
                 self._state.put_aside(record)
                 record.attempt = 0  # none was made
@@ -116,10 +118,16 @@ class Check:
                 self._state.ready.append(record)
         return self._state.readmit(self._state.claims.confirm(record))
 
-    def _reidentify(self, record: Record) -> list[Record]:
-        """Go on under the derived id: the stored row belongs to another token. Its copies find out for themselves."""
+    def _reidentify(self, record: Record, *, forged: bool = True) -> list[Record]:
+        """Go on under the derived id: the stored row belongs to another token. Its copies find out for themselves.
+
+        Not `forged`: a malformed record whose header names an id that no redrive confirms; that is nobody's mistake.
+        """
         released = self._state.claims.release(record)
-        self._take_derived_id(record)
+        if forged:
+            self._take_derived_id(record)
+        else:
+            record.record_id, record.needs_mark = next_derived_id(record), False
         return [record, *self._state.readmit([*released.followers, *released.waiters])]
 
     def _take_derived_id(self, record: Record) -> None:

@@ -2,7 +2,7 @@
 
 On `tokens` the headers `attempt`, `error-*` and `source-*` of outside producers are ignored; `record-id`, `job-id` and
 `redrive-count` are read, the latter believed only as far as the stored row confirms it (see verdict). On a retry topic all
-of them are ours.
+of them are ours. A malformed record is known by its derived id, unless it was redriven: then by its own, if its row says so.
 """
 
 import re
@@ -58,7 +58,9 @@ def make_intake(token_pattern: re.Pattern[str] | None) -> Intake:
             decoded = decode_value(polled.value, token_pattern)
         except MalformedValueError as error:
             record.complaint = str(error)
-            record.record_id = derived_id(record)
+            own = _uuid(header.get(names.RECORD_ID)) if record.redrive_count > 0 else None
+            record.record_id = own or derived_id(record)
+            record.needs_mark = own is not None
         else:
             record.token, record.extra = decoded.token, decoded.extra
             record.record_id = _uuid(header.get(names.RECORD_ID)) or derived_id(record)

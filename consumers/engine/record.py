@@ -56,6 +56,7 @@ class Record:
     attempt: int = 1
     redrive_count: int = 0
     job_id: UUID | None = None
+    needs_mark: bool = False  # malformed, and its id is the header's: only if the stored row was redriven
     derivations: int = 0  # how often its id turned out to be another token's
     deferrals: int = 0  # calls in a row that met a rate limit
     due_ms: int = 0  # of a retry copy: when it is due, on the broker's clock; 0 = a fresh record

@@ -19,6 +19,7 @@ class Verdict(Enum):
     CALL = auto()
     SKIP = auto()  # the stored row is final, or from this attempt or a later one: settle without a call
     CONFLICT = auto()  # the row belongs to another token: go on under the derived id
+    UNMARKED = auto()  # malformed, and no redrive confirms the id that its header names: go on under the derived id
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class StoredRow:
 
 def verdict(record: Record, row: StoredRow | None) -> Verdict:
     """Decide about a record; sets its redrive count to what the row confirms, since anyone can send a header."""
+    if record.needs_mark and (row is None or row.redrive_count == 0):  # only a redrive makes that more than 0
+        return Verdict.UNMARKED
     if row is None:
         record.redrive_count = 0
         return Verdict.CALL

@@ -91,9 +91,9 @@ async def _row_of(store: PostgresStore, record: Record) -> StoredRow | None:
     """Read the record's row; where that is another token's, the record has the id that a worker would give it."""
     while True:
         row = (await store.stored([record.record_id])).get(record.record_id)
-        if verdict(record, row) is not Verdict.CONFLICT:
+        if verdict(record, row) not in {Verdict.CONFLICT, Verdict.UNMARKED}:
             return row
-        record.record_id = next_derived_id(record)
+        record.record_id, record.needs_mark = next_derived_id(record), False
 
 
 async def _produce(settings: KafkaSettings, settled: Settled) -> None:

@@ -1,5 +1,6 @@
 -- Keeps what a dead letter needs to be read and redriven, idempotent by record_id. Runs in the transaction of the outcomes
--- and after them: a record whose stored outcome is another (a late copy of one that succeeded) gets no dead letter.
+-- and after them: a record whose stored outcome is another (a late copy of one that succeeded) gets no dead letter. One
+-- that was redriven and fails again is open again.
 INSERT INTO dead_letters AS stored (
     record_id, token, job_id, redrive_count, attempt, error_kind, error_message, key, payload, headers,
     source_topic, source_partition, source_offset, source_timestamp
@@ -35,5 +36,6 @@ ON CONFLICT (record_id) DO UPDATE SET
     source_partition = EXCLUDED.source_partition,
     source_offset = EXCLUDED.source_offset,
     source_timestamp = EXCLUDED.source_timestamp,
-    dead_lettered_at = EXCLUDED.dead_lettered_at
+    dead_lettered_at = EXCLUDED.dead_lettered_at,
+    state = 'open'
 WHERE (EXCLUDED.redrive_count, EXCLUDED.attempt) > (stored.redrive_count, stored.attempt)

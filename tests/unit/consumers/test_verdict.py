@@ -71,3 +71,15 @@ def test_the_order_of_rows_in_full() -> None:
         called = believed == stored_redrive and outcome == "retrying" and stored_attempt < attempt
         assert answer is (Verdict.CALL if called else Verdict.SKIP)
         assert record.redrive_count == believed
+
+
+@pytest.mark.parametrize("row", [None, _row(), _row("dead_lettered"), _row("succeeded", of=None)])
+def test_a_malformed_record_keeps_no_id_that_no_redrive_confirms(row: StoredRow | None) -> None:
+    """Anyone can send the id of another record with bytes that name no token."""
+    assert verdict(make_record(token=None, redrive_count=1, needs_mark=True), row) is Verdict.UNMARKED
+
+
+def test_a_redriven_malformed_record_keeps_its_id() -> None:
+    """Its row was moved to the next redrive, which only a redrive does."""
+    record = make_record(token=None, redrive_count=1, needs_mark=True)
+    assert verdict(record, _row(of=None, attempt=0, redrive=1)) is Verdict.CALL
