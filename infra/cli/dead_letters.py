@@ -12,13 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli.console import moment, printable
-from infra.postgres.dead_letters import DeadLetter, Original
 from infra.set_aside.aside import Done
+from producer_api.redrive.letters import DeadLetter, Original
 
 FACTS_WIDTH: Final = 38
 """A record id has 36 characters; time, the longest kind and an attempt of three digits have 38."""
 SHOWN_BYTES: Final = 4_096
 DUMP_WIDTH: Final = 16
+_STATES: Final = {
+    "open": "open",
+    "redriving": "redriving: about to be sent again",
+    "redriven": "redriven: sent again, and no outcome yet",
+}
 
 
 def letter_table(letters: Sequence[DeadLetter]) -> Table:
@@ -28,6 +33,8 @@ def letter_table(letters: Sequence[DeadLetter]) -> Table:
     table.add_column("token\nwhy", no_wrap=True, overflow="ellipsis", ratio=1)
     for letter in letters:
         about = f"{moment(letter.dead_lettered_at)} {letter.error_kind} #{letter.attempt}"
+        if letter.state != "open":
+            about = f"{moment(letter.dead_lettered_at)} {letter.state}"
         token = "-" if letter.token is None else printable(letter.token)
         table.add_row(Text(f"{letter.record_id}\n{about}"), Text(f"{token}\n{printable(letter.error_message)}"))
     return table
@@ -41,7 +48,8 @@ def letter_text(letter: DeadLetter, original: Original) -> str:
         "token": "-  (the value names none)" if letter.token is None else printable(letter.token),
         "kind": letter.error_kind,
         "why": printable(letter.error_message),
-        "attempt": f"{letter.attempt}, redriven {letter.redrive_count} times",
+        "state": _STATES[letter.state],
+        "attempt": f"{letter.attempt}, redriven {letter.redrive_count} times before",
         "job": str(letter.job_id or "-"),
         "dead since": f"{moment(letter.dead_lettered_at)} UTC",
         "came from": f"{printable(source)} {moment(letter.source_timestamp)} UTC",

@@ -1,47 +1,108 @@
-"""`tokenflow dlq`: browse the dead letters. Everything is read from PostgreSQL, whose row decides (DESIGN: dead letters)."""
+"""`tokenflow dlq`: dead letters one can work with. Everything is read from PostgreSQL, whose row decides."""
 
 import asyncio
+import csv
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 import typer
 from aiokafka.structs import TopicPartition
 
-from consumers.engine.record import ErrorKind
 from infra.cli import addresses
+from infra.cli import dlq_options as options
 from infra.cli.console import console
 from infra.cli.dead_letters import letter_table, letter_text, set_aside_text
-from infra.errors import ExpectedError
-from infra.postgres.dead_letters import list_dead_letters, read_dead_letter
+from infra.cli.dlq_operations import app as operations_app
+from infra.cli.dlq_operations import kafka_settings
+from infra.cli.dlq_options import make_filter
+from infra.cli.dlq_text import stats_headline, stats_table
+from infra.postgres.dead_letters import dead_letter_tables
 from infra.set_aside.aside import set_aside
+from producer_api.redrive.filters import Filter
+from producer_api.redrive.letters import (
+    DeadLetter,
+    Original,
+    State,
+    Stats,
+    all_letters,
+    exported,
+    list_letters,
+    read_letter,
+    read_stats,
+)
 from topics.connection import KafkaConnectionError
-from topics.settings import KafkaSettings, load_settings
+
+CSV_FIELDS = [*DeadLetter.__dataclass_fields__, "key_base64", "key_text", "payload_base64", "payload_text", "headers"]
 
 app = typer.Typer(
-    help="The dead letters: records that will not be tried again by themselves. Browse them, or make one.",
+    help="The dead letters: records that will not be tried again by themselves. Begin with `stats`.",
     no_args_is_help=True,
 )
 
 
 @app.command("list")
-def list_letters(
-    kind: Annotated[ErrorKind | None, typer.Option(help="Only dead letters of this error kind.")] = None,
+def list_command(
+    *,
+    kind: options.Kind = None,
+    token: options.Token = None,
+    job: options.Job = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    text: options.Text = None,
+    records: options.Records = None,
+    redrives: options.Redrives = None,
+    state: Annotated[
+        Literal["open", "redriving", "redriven", "all"], typer.Option(help="open: those that wait for somebody.")
+    ] = "open",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 20,
-    json: Annotated[bool, typer.Option("--json", help="A JSON object a line, for jq.")] = False,
+    json: options.AsJson = False,
 ) -> None:
     """List the newest dead letters, newest first."""
-    letters = asyncio.run(list_dead_letters(addresses.database_url(), kind=kind, limit=limit))
+    wanted = make_filter(
+        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
+    )
+    letters = asyncio.run(_list(wanted, None if state == "all" else state, limit))
     if json:
         for letter in letters:
             typer.echo(msgspec.json.encode(asdict(letter)))
     elif letters:
         console().print(letter_table(letters))
-    else:
+    elif wanted == Filter(kind=kind):
         typer.echo("no dead letters" + (f" of kind {kind}" if kind else ""))
+    else:
+        typer.echo("no dead letters match")
+
+
+@app.command()
+def stats(
+    *,
+    kind: options.Kind = None,
+    token: options.Token = None,
+    job: options.Job = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    text: options.Text = None,
+    records: options.Records = None,
+    redrives: options.Redrives = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show what there is by error: how many, since when, growing or not, and one of each."""
+    wanted = make_filter(
+        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
+    )
+    found = asyncio.run(_stats(wanted))
+    if json:
+        typer.echo(msgspec.json.encode(asdict(found)))
+        return
+    typer.echo(stats_headline(found))
+    if found.groups:
+        console().print(stats_table(found.groups, now=datetime.now(UTC)))
 
 
 @app.command()
@@ -52,7 +113,7 @@ def show(
     ] = False,
 ) -> None:
     """Show everything that was kept of one dead letter."""
-    found = asyncio.run(read_dead_letter(addresses.database_url(), record_id))
+    found = asyncio.run(_show(record_id))
     if found is None:
         typer.echo(f"There is no dead letter of record {record_id}: see `tokenflow dlq list`.", err=True)
         raise typer.Exit(1)
@@ -66,6 +127,26 @@ def show(
         sys.stdout.buffer.flush()
 
 
+@app.command()
+def export(
+    *,
+    kind: options.Kind = None,
+    token: options.Token = None,
+    job: options.Job = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    text: options.Text = None,
+    records: options.Records = None,
+    redrives: options.Redrives = None,
+    format_: Annotated[Literal["ndjson", "csv"], typer.Option("--format", help="How it is written.")] = "ndjson",
+) -> None:
+    """Write open dead letters to standard output, oldest first: all that was kept, bytes as base64 and as text if UTF-8."""
+    wanted = make_filter(
+        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
+    )
+    asyncio.run(_export(wanted, _csv_writer() if format_ == "csv" else _write_json))
+
+
 @app.command("set-aside")
 def set_aside_record(
     topic: Annotated[str, typer.Argument(help="Topic that workers read.")],
@@ -75,7 +156,7 @@ def set_aside_record(
 ) -> None:
     """Make a dead letter of one record before it is processed, so that no worker calls for it. Workers may run or not."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # one sentence of ours says it
-    settings = load_settings(KafkaSettings).model_copy(update={"kafka_bootstrap_servers": _kafka()})
+    settings = kafka_settings()
     try:
         done = asyncio.run(
             set_aside(settings, addresses.database_url(), TopicPartition(topic, partition), offset, reason=reason)
@@ -86,10 +167,37 @@ def set_aside_record(
     typer.echo(set_aside_text(done))
 
 
-def _kafka() -> str:
-    """Choose what KAFKA_BOOTSTRAP_SERVERS says, else the stack that runs from this folder."""
-    found = addresses.of_settings().kafka_bootstrap_servers or addresses.of_running_stack().kafka_bootstrap_servers
-    if found is None:
-        msg = "Which Kafka? Run `tokenflow up` in this folder, or set KAFKA_BOOTSTRAP_SERVERS."
-        raise ExpectedError(msg)
-    return found
+for _command in operations_app.registered_commands:
+    app.registered_commands.append(_command)
+
+
+async def _list(wanted: Filter, state: State | None, limit: int) -> list[DeadLetter]:
+    async with dead_letter_tables(addresses.database_url()) as fetch:
+        return await list_letters(fetch, wanted, state=state, limit=limit)
+
+
+async def _stats(wanted: Filter) -> Stats:
+    async with dead_letter_tables(addresses.database_url()) as fetch:
+        return await read_stats(fetch, wanted)
+
+
+async def _show(record_id: UUID) -> tuple[DeadLetter, Original] | None:
+    async with dead_letter_tables(addresses.database_url()) as fetch:
+        return await read_letter(fetch, record_id)
+
+
+async def _export(wanted: Filter, write: Callable[[dict[str, Any]], None]) -> None:
+    async with dead_letter_tables(addresses.database_url()) as fetch:
+        async for letter, original in all_letters(fetch, wanted):
+            write(exported(letter, original))
+
+
+def _write_json(letter: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(letter) + b"\n")
+
+
+def _csv_writer() -> Callable[[dict[str, Any]], None]:
+    """Write the head; return what writes a line. Lines end with CR LF (RFC 4180); headers are a column of JSON."""
+    writer = csv.DictWriter(sys.stdout, CSV_FIELDS)
+    writer.writeheader()
+    return lambda letter: writer.writerow({**letter, "headers": msgspec.json.encode(letter["headers"]).decode()})

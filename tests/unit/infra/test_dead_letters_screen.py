@@ -10,7 +10,8 @@ from consumers.engine.record import ErrorKind
 from consumers.store.rows import encode_headers
 from infra.cli.console import printable
 from infra.cli.dead_letters import SHOWN_BYTES, content, hex_dump, letter_table, letter_text
-from infra.postgres.dead_letters import DeadLetter, Original, decode_headers
+from producer_api.redrive.copies import decode_headers
+from producer_api.redrive.letters import DeadLetter, Original
 
 MOMENT = datetime(2026, 11, 24, 9, 30, 5, tzinfo=UTC)
 
