@@ -9,7 +9,7 @@ retires the producer: a new one takes over, and what had failed is produced agai
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -43,6 +43,21 @@ class _Connection:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
         self.given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handed_over(self, hand_over: Coroutine[Any, Any, asyncio.Future[Any]]) -> asyncio.Future[Any]:
+        """Put a record into a batch; return its produce. Raises what refused it, or _GivenUpError.
+
+        Who waits for the metadata of a producer that is stopped waits for ever (aiokafka 0.14).
+        """
+        handing = asyncio.get_running_loop().create_task(hand_over)
+        either: set[asyncio.Future[Any]] = {handing, self.given_up}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not handing.done():
+                raise _GivenUpError
+            return handing.result()
+        finally:
+            handing.cancel()
 
     async def acknowledged(self, produce: asyncio.Future[Any]) -> Any:
         """Wait for a produce; return where it lies, aiokafka's RecordMetadata. Raises what refused it, or _GivenUpError."""
@@ -103,7 +118,8 @@ class DeadLetterProducer:
             try:
                 if live is not None:
                     sent_ms = self._clock.own_ms()
-                    placed = await live.acknowledged(await self._hand_over(live.producer, settled, whole=whole))
+                    produce = await live.handed_over(self._hand_over(live.producer, settled, whole=whole))
+                    placed = await live.acknowledged(produce)
                     self._clock.produced(placed, sent_ms=sent_ms)
                     _count(settled.outcome, whole=whole)
                     return

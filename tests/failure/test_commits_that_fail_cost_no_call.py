@@ -6,8 +6,8 @@ Must hold: answers go on being stored, offsets stay; who reads them again skips 
 flight and unsaved on the victim.
 """
 
-from tests.support.commit_fault import commits_refused
 from tests.support.faults import hold_fault
+from tests.support.topic_faults import commits_refused
 from tests.support.world import World, breaks_servers
 
 SETTLED_SECONDS = 1.0

@@ -13,12 +13,14 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import MessageSizeTooLargeError
 
 from consumers.dead_letters import DeadLetterProducer
-from consumers.engine.record import DeadLettered, ErrorKind, Settled
+from consumers.engine.record import DeadLettered, ErrorKind, Retrying, Settled
 from tests.support.contract import read_letters
 from tests.support.faults import hold_fault
 from tests.support.records import make_record
 from tests.support.services import free_ports
+from tests.support.topic_faults import produces_refused
 from topics.connection import kafka_producer
+from topics.provision import create_topics
 from topics.settings import KafkaSettings
 
 LIMIT = 200_000
@@ -112,3 +114,24 @@ async def test_hundreds_of_dead_letters_share_one_try_to_connect(kafka: str, top
         await asyncio.wait_for(asyncio.gather(*produces), PRODUCE_SECONDS)
         await producer.stop()
     assert len(await read_letters(kafka, topic_base)) == 300
+
+
+async def test_what_a_topic_refuses_for_a_while_is_produced_when_it_takes_it(kafka: str, topic_base: str) -> None:
+    """Each refusal ends a producer while others hand over to it; none of these waits for that one for ever."""
+    settings = KafkaSettings(kafka_bootstrap_servers=kafka, tokens_topic=topic_base, retry_delay_minutes=0.05)
+    await create_topics(settings)
+    producer = DeadLetterProducer(
+        f"{topic_base}.dlq",
+        lambda: kafka_producer(settings, client_id="t", max_record_bytes=LIMIT),
+        retry_topic=f"{topic_base}.retry.3s",
+    )
+    await producer.start()
+    async with produces_refused(kafka, f"{topic_base}.dlq"):
+        produces = []
+        for number in range(400):
+            retry = Settled(make_record(number), Retrying(ErrorKind.TRANSIENT, "no"))
+            produces += [asyncio.create_task(producer.produce(each)) for each in (dead(number, key=None), retry)]
+            await hold_fault(0.01)
+    await asyncio.wait_for(asyncio.gather(*produces), PRODUCE_SECONDS)
+    await producer.stop()
+    assert len(await read_letters(kafka, f"{topic_base}.dlq")) == 400
