@@ -31,7 +31,8 @@ import typer
 from bench.soak_table import Soaks, Totals, added, lines, read, written
 from tests.support.account import Result
 from tests.support.servers import Servers, running_servers
-from tests.support.world import SOAK, Size, World, running_world
+from tests.support.world import SOAK, Size, World
+from tests.support.worlds import running_world
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "bench" / "SOAK.md"

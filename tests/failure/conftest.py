@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import Place, Servers, running_servers
-from tests.support.world import SMOKE, World, running_world
+from tests.support.world import SMOKE, World
+from tests.support.worlds import running_world
 
 GIVEN_SEED = os.environ.get("FAILURE_SEED")  # read before the tests clear the environment
 TIMEOUT_SECONDS = 300
@@ -55,7 +56,8 @@ async def world(request: pytest.FixtureRequest, place: Place, tmp_path: Path) ->
     async with running_world(place, scenario=scenario, seed=seed, size=SMOKE, folder=tmp_path) as running:
         yield running
         print(running.log_tails())  # pytest shows it where the test failed
-        _show(request, f"{scenario}\n    {running.result or f'seed {seed}: FAILED before its end'}")
+        told = [str(running.result or f"seed {seed}: FAILED before its end"), *running.notes]
+        _show(request, "\n    ".join([scenario, *told]))
 
 
 def _show(request: pytest.FixtureRequest, line: str) -> None:

@@ -29,7 +29,7 @@ async def _hangs(world: World, worker: WorkerProcess) -> None:
         assert not await world.fleet.scrape(worker)
 
     await eventually(is_deaf, timeout_seconds=30)
-    world.note_loss(worker)
+    await world.note_loss(worker)
 
 
 async def test_a_record_that_ends_every_worker_can_be_set_aside(world: World) -> None:

@@ -17,9 +17,9 @@ async def test_a_second_worker_of_one_static_id_ends_the_first(world: World) -> 
     await world.stored(0.1)
     second = world.start_worker(KAFKA_GROUP_INSTANCE_ID="copied")
     await second.ready()
-    world.note_loss(first)
+    await world.note_loss(first)
     assert await first.ended() == 1, first.log
-    world.note_loss(first)
+    await world.note_loss(first)
     assert "another live worker joined as copied-0: give each worker its own KAFKA_GROUP_INSTANCE_ID" in first.log
 
     hands = world.size.in_flight  # twice its slots: what it began until its next heartbeat came back

@@ -1,6 +1,7 @@
 """What a scenario produces, each token noted with its place; once, or on and on so that no worker runs dry."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,6 +12,16 @@ from tests.support.system import System
 AHEAD: Final = 3
 """Produced and not stored, in times of the calls in flight: enough for two seconds at the least."""
 LOOK_SECONDS: Final = 0.3
+
+
+def traceparent_of(token: str) -> str:
+    """The trace of a token, which nobody else has: W3C's form."""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return f"00-{digest[:32]}-{digest[32:48]}-01"
+
+
+def _traced(value: bytes | None) -> list[tuple[str, bytes]]:
+    return [("traceparent", traceparent_of((value or b"").decode()).encode())]
 
 
 class Feed:
@@ -32,10 +43,10 @@ class Feed:
         """Whether it was started."""
         return self._task is not None
 
-    async def produce(self, count: int, *, prefix: str) -> list[str]:
-        """Produce tokens PREFIX0, PREFIX1, ...; return them."""
+    async def produce(self, count: int, *, prefix: str, keyed: bool = True) -> list[str]:
+        """Produce tokens PREFIX0, PREFIX1, ..., with their trace; return them."""
         tokens = [f"{prefix}{number}" for number in range(count)]
-        placed = await self._system.produce(token.encode() for token in tokens)
+        placed = await self._system.produce((token.encode() for token in tokens), headers=_traced, keyed=keyed)
         self._account.placed |= {token: (at.partition, at.offset) for token, at in zip(tokens, placed, strict=True)}
         return tokens
 

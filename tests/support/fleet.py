@@ -19,15 +19,22 @@ WINDOWS = "tokens_window_records"
 FATES = {"MAX_RETRIES": "0", "DLQ_FLOOD_RATIO": "0"}
 """A scenario is over when every token is final: a failed call is, unless the scenario is about retries."""
 REPEATED = "tokens_repeated_calls_total"
+DUE_ERRORS = "tokens_retry_due_error_seconds_bucket"
+NONE_OR_LESS = "0.0"
+"""The bucket of retries that were called before they were due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What a worker's /metrics said. `partitions`: its assignment; `repeated_calls`: its bound, None without one."""
+    """What a worker's /metrics said. `partitions`: its assignment, of the tokens topic.
+
+    `repeated_calls`: its bound, None without one; `early`: retries that it called before they were due.
+    """
 
     at: float
     partitions: frozenset[int]
     repeated_calls: int | None
+    early: int
 
 
 class Fleet:
@@ -38,6 +45,7 @@ class Fleet:
         self._stopping = asyncio.Event()
         self._scrapes: dict[WorkerProcess, deque[Scrape]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self.fates = dict(FATES)
 
     def __iter__(self) -> Iterator[WorkerProcess]:
         """Every worker that was ever started, oldest first."""
@@ -51,7 +59,7 @@ class Fleet:
     def start(self, *, slots: int, **settings: str) -> WorkerProcess:
         """Start a worker with so many slots (rounded down to tens); `ready` tells when it works."""
         shape = {"WORKER_CONCURRENCY": str(max(1, slots // 10)), "QUEUE_BATCH_SIZE": "10"}
-        worker = self._system.start_worker(**(FATES | shape | settings))
+        worker = self._system.start_worker(**(self.fates | shape | settings))
         self._scrapes[worker] = deque(maxlen=16)
         self._tasks.append(asyncio.get_running_loop().create_task(self._watch(worker)))
         return worker
@@ -65,7 +73,7 @@ class Fleet:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError):
             return False
-        self._scrapes[worker].append(_read(text))
+        self._scrapes[worker].append(_read(text, self._system.topic))
         return True
 
     async def scrape_now(self, worker: WorkerProcess) -> None:
@@ -102,6 +110,10 @@ class Fleet:
         told = [count for count in last if count is not None]
         return sum(told) if told else None
 
+    def early_retries(self) -> int:
+        """Count the retries that a worker says it called before they were due, as last scraped."""
+        return sum(scrapes[-1].early for scrapes in self._scrapes.values() if scrapes)
+
     async def stop(self) -> None:
         """End the scraping; raises what went wrong in it. Idempotent."""
         self._stopping.set()
@@ -122,9 +134,12 @@ async def pause(stopping: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _read(text: str) -> Scrape:
-    wanted = "\n".join(line for line in text.splitlines() if line.startswith((WINDOWS, REPEATED)))
+def _read(text: str, topic: str) -> Scrape:
+    names = (WINDOWS, REPEATED, DUE_ERRORS)
+    wanted = "\n".join(line for line in text.splitlines() if line.startswith(names))
     samples = [sample for family in text_string_to_metric_families(wanted + "\n") for sample in family.samples]
-    partitions = frozenset(int(sample.labels["partition"]) for sample in samples if sample.name == WINDOWS)
+    windows = (sample.labels for sample in samples if sample.name == WINDOWS)
+    partitions = frozenset(int(labels["partition"]) for labels in windows if labels["topic"] == topic)
     counts = [int(sample.value) for sample in samples if sample.name == REPEATED]
-    return Scrape(time.monotonic(), partitions, sum(counts) if counts else None)
+    early = sum(int(sample.value) for sample in samples if sample.labels.get("le") == NONE_OR_LESS)
+    return Scrape(time.monotonic(), partitions, sum(counts) if counts else None, early)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -143,16 +143,24 @@ class System:
                 worker.kill()
 
     async def produce(
-        self, values: Iterable[bytes | None], *, headers: Sequence[tuple[str, bytes]] = (), keyed: bool = True
+        self,
+        values: Iterable[bytes | None],
+        *,
+        headers: Sequence[tuple[str, bytes]] | Callable[[bytes | None], Sequence[tuple[str, bytes]]] = (),
+        keyed: bool = True,
     ) -> list[RecordMetadata]:
-        """Produce one record a value, acknowledged by the broker; return where each went."""
+        """Produce one record a value, acknowledged by the broker; return where each went.
+
+        `headers`: those of every record, or of a value.
+        """
+        own = headers if callable(headers) else lambda _: headers
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka, acks="all", enable_idempotence=True, linger_ms=5)
         await producer.start()
         try:
             sent = [
                 # aiokafka refuses a record without key and value, which other clients send.
                 await producer.send(
-                    self.topic, value, key=value if keyed else b"" if value is None else None, headers=list(headers)
+                    self.topic, value, key=value if keyed else b"" if value is None else None, headers=list(own(value))
                 )
                 for value in values
             ]

@@ -8,37 +8,34 @@ soak (2,000). It lets the world produce, starts workers, does its harm at a mome
 import asyncio
 import random
 import signal
-import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeVar
-
-import asyncpg
 
 from infra.local.kafka import LocalKafka
 from infra.local.postgres import LocalPostgres
-from tests.support import services
 from tests.support.account import Account, Repeat, Result, Row
 from tests.support.feed import Feed
 from tests.support.fleet import Fleet
-from tests.support.mock_processes import running_mock_api
+from tests.support.hop_audit import Origins, attempts_before_redrive, due_errors, hop_complaints
+from tests.support.hops import read_hops
 from tests.support.offset_watch import OffsetWatch
-from tests.support.servers import Place, Servers
-from tests.support.system import System, WorkerProcess, running_system
+from tests.support.progress import Progress
+from tests.support.servers import Servers
+from tests.support.system import System, WorkerProcess
 from tests.support.waiting import eventually
 
-LATENCY: Final = {"latency_min_seconds": 0.5, "latency_max_seconds": 2.0}
-"""Many calls are in flight at any moment, and end out of order."""
 BUSY_RATIO: Final = 0.5
 """A fault comes when at least this part of the calls that may be in flight are."""
 BUSY_SECONDS: Final = 60.0
-PATIENCE_SECONDS: Final = 75.0
-"""Without a new row for so long, what is missing is lost. A group waits up to 35 s for a member that is away."""
-DRAINED_SECONDS: Final = 30.0
-"""A broker that came back needs some of it, the commit half a second."""
+DELAY_MINUTES: Final = 0.05
+"""Three seconds: long enough to hold, short enough for a scenario."""
 TAIL_LINES: Final = 40
+FINAL_ROWS: Final = """\
+SELECT token, extract(epoch FROM settled_at)::float8, attempt, outcome::text, redrive_count, record_id::text, error_kind,
+    error_message
+FROM outcomes WHERE outcome <> 'retrying'
+"""
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -62,7 +59,7 @@ SOAK: Final = Size(in_flight=2_000, tokens=16_000)
 
 
 class World:
-    """What a scenario has in its hands. Built by `running_world`."""
+    """What a scenario has in its hands. Built by `running_world` (tests/support/worlds.py)."""
 
     def __init__(self, system: System, servers: Servers | None, *, scenario: str, seed: int, size: Size) -> None:
         self.system = system
@@ -74,7 +71,13 @@ class World:
         self.account = Account(scenario, seed)
         self.result: Result | None = None
         self._servers = servers
-        self._feed = Feed(system, self.account, in_flight=size.in_flight, stored=self._count)
+        self.progress = Progress(system, self.account, self.watch)
+        self.late: list[float] = []
+        """After `finish` of a scenario with retries: seconds from each retry's due time to its call."""
+        self.notes: list[str] = []
+        """Figures that are shown with the result, and not asserted."""
+        self._retries = False
+        self._feed = Feed(system, self.account, in_flight=size.in_flight, stored=self.progress.count)
 
     @property
     def kafka(self) -> LocalKafka:
@@ -88,9 +91,15 @@ class World:
         assert self._servers is not None, "mark the scenario with @breaks_servers"
         return self._servers.postgres
 
-    async def produce(self, count: int | None = None, *, prefix: str = "t") -> list[str]:
+    async def retry(self, *, max_retries: int = 2, delay_minutes: float = DELAY_MINUTES) -> None:
+        """Let workers that start from now on try again; the account then wants a call for each attempt, and every hop."""
+        self._retries = True
+        self.fleet.fates["MAX_RETRIES"] = str(max_retries)
+        await self.system.create_topics(retry_delay_minutes=delay_minutes)
+
+    async def produce(self, count: int | None = None, *, prefix: str = "t", keyed: bool = True) -> list[str]:
         """Produce tokens PREFIX0, PREFIX1, ...: as many as the size says, or `count`; return them."""
-        return await self._feed.produce(self.size.tokens if count is None else count, prefix=prefix)
+        return await self._feed.produce(self.size.tokens if count is None else count, prefix=prefix, keyed=keyed)
 
     async def feed(self) -> None:
         """Produce, and go on until `finish`, so that no worker runs dry however long a scenario takes. Needs the broker."""
@@ -112,7 +121,7 @@ class World:
         No rebalance was seen for a second or two, so it is known who has which partitions.
         """
         part = self.random.uniform(low, high)
-        await self._rows_reach(round(part * (self.size.tokens if self._feed.goes_on else len(self.account.placed))))
+        await self.progress.rows_reach(round(part * (self.size.tokens if self._feed.goes_on else len(self.account.placed))))
         busy = BUSY_RATIO * self.size.in_flight
 
         def many_calls_run() -> None:
@@ -125,55 +134,57 @@ class World:
 
     async def stored(self, part: float) -> None:
         """Wait until this part of the tokens has its final row; AssertionError where no row came for PATIENCE_SECONDS."""
-        await self._rows_reach(round(part * len(self.account.placed)))
+        await self.progress.rows_reach(round(part * len(self.account.placed)))
 
-    async def _rows_reach(self, wanted: int) -> None:
-        rows = -1
+    async def waiting(self, count: int) -> None:
+        """Wait until so many records wait for their next try, as their rows say."""
 
-        async def more() -> None:
-            now = await self._count()
-            assert now is not None, f"the database is away; {rows} of {wanted} rows before"
-            assert now > rows, f"{now} of {wanted} rows, and no new one"
-            counted.append(now)
+        async def enough() -> None:
+            found = await self.system.count("retrying")
+            assert found >= count, f"{found} of {count} records wait for their next try"
 
-        while rows < wanted:
-            counted: list[int] = []
-            await eventually(more, timeout_seconds=PATIENCE_SECONDS, interval_seconds=0.1)
-            rows = counted[-1]
-
-    async def drained(self) -> None:
-        """Wait until every offset is committed, as the watch sees it."""
-        ends: dict[int, int] = {}
-        for partition, offset in self.account.placed.values():
-            ends[partition] = max(ends.get(partition, 0), offset + 1)
-
-        def all_committed() -> None:
-            assert self.watch.committed == ends
-
-        await eventually(all_committed, timeout_seconds=DRAINED_SECONDS, interval_seconds=0.1)
+        await eventually(enough, timeout_seconds=BUSY_SECONDS, interval_seconds=0.1)
 
     async def kill(self, worker: WorkerProcess) -> None:
         """Kill -9, and note what may be repeated for it: the calls of its partitions whose rows are not stored now."""
         await self.fleet.scrape_now(worker)
         worker.kill()
-        self.note_loss(worker)
+        await self.note_loss(worker)
 
     async def freeze(self, worker: WorkerProcess) -> None:
         """SIGSTOP; when others take over, they repeat what it has in flight and unsaved now."""
         await self.fleet.scrape_now(worker)
         worker.process.send_signal(signal.SIGSTOP)
-        self.note_loss(worker)
+        await self.note_loss(worker)
 
-    def note_loss(self, worker: WorkerProcess) -> None:
+    async def note_loss(self, worker: WorkerProcess) -> None:
         """Put what this worker, which does nothing any more, had in flight at risk."""
         self.mock.stats()  # what lay in the mock's sockets is read by its answer
-        self.account.put_at_risk(self.fleet.partitions(worker), self.mock.stats("?tokens=true")["calls_by_token"])
+        tried = await self.tried() if self._retries else {}
+        self.account.put_at_risk(self.fleet.partitions(worker), self.mock.stats("?tokens=true")["calls_by_token"], tried)
 
-    async def finish(self, *, paid_again_at_most: int = 0, beyond_at_most: int = 0, unscraped_at_most: int = 0) -> Result:
+    def logged(self, text: str) -> int:
+        """Count how often the workers' logs say this."""
+        return sum(worker.log.count(text) for worker in self.fleet)
+
+    async def tried(self) -> dict[str, int]:
+        """Token -> attempts that its row tells, of those that wait for their next try. Needs the database."""
+        rows = await self.system.rows("SELECT token, attempt FROM outcomes WHERE outcome = 'retrying'")
+        return {row["token"]: row["attempt"] for row in rows}
+
+    async def finish(
+        self,
+        *,
+        paid_again_at_most: int = 0,
+        beyond_at_most: int = 0,
+        unscraped_at_most: int = 0,
+        uncalled_at_most: int = 0,
+    ) -> Result:
         """Wait for the end of the work, stop every worker in good order, and check the promise.
 
         `paid_again_at_most` stored answers may be paid for again, and `beyond_at_most` tokens called again that were not at
-        risk when `kill` or `freeze` or `note_loss` said so: a scenario that allows some says why.
+        risk when `kill` or `freeze` or `note_loss` said so: a scenario that allows some says why. With retries,
+        `uncalled_at_most` attempts may have been spent on an API that was away.
 
         Raises:
             AssertionError: what is not as promised, a sentence each.
@@ -183,17 +194,37 @@ class World:
         complaints = await self._end()
         stats = self.mock.stats("?tokens=true&repeats=true")
         repeats = [Repeat(each["token"], each["at"]) for each in stats["repeats"]]
+        rows, calls = await self.rows(), stats["calls_by_token"]
+        hops = await read_hops(self.system.kafka, f"{self.system.topic}.") if self._retries else []
         statement = self.account.close(
-            await self.rows(),
-            stats["calls_by_token"],
+            rows,
+            calls,
             repeats,
             counted=self.fleet.repeated_calls(),
             beyond_at_most=beyond_at_most,
+            before_redrive=attempts_before_redrive(hops, rows),
         )
         self.result = statement.result
-        complaints += statement.complaints(paid_again_at_most=paid_again_at_most, unscraped_at_most=unscraped_at_most)
+        complaints += statement.complaints(
+            paid_again_at_most=paid_again_at_most,
+            unscraped_at_most=unscraped_at_most,
+            uncalled_at_most=uncalled_at_most if self._retries else None,
+        )
+        if self._retries:
+            complaints += hop_complaints(hops, rows, Origins(self.system.topic, self.account.placed))
+            complaints += self._early(due_errors(hops, calls, repeats, rows))
         assert not complaints, f"{self.result}\n" + "\n".join(complaints)
         return self.result
+
+    def _early(self, late: list[float]) -> list[str]:
+        """Keep how late retries were; say how many were early, by the API's clock or a worker's own word."""
+        self.late = sorted(late)
+        if late:
+            self.notes.append(f"late at p99 {1000 * self.late[len(late) * 99 // 100]:.0f} ms, of {len(late):,} retries")
+        early = (sum(each < 0 for each in late), self.fleet.early_retries())
+        return (
+            [f"{early[0]} retries were called before they were due, {early[1]} by the workers' word"] if any(early) else []
+        )
 
     def log_tails(self) -> str:
         """The last lines of every worker's log."""
@@ -202,15 +233,14 @@ class World:
 
     async def rows(self) -> list[Row]:
         """Every final row."""
-        query = "SELECT token, extract(epoch FROM settled_at)::float8 FROM outcomes WHERE outcome <> 'retrying'"
-        return [Row(*row) for row in await self.system.rows(query)]
+        return [Row(*row) for row in await self.system.rows(FINAL_ROWS)]
 
     async def _end(self) -> list[str]:
         """Bring the work to its end; return what was wrong on the way."""
         complaints = []
         try:
             await self.stored(1.0)
-            await self.drained()
+            await self.progress.drained()
         except AssertionError as error:
             complaints.append(f"the work did not come to its end: {error}")
         complaints += [
@@ -228,14 +258,6 @@ class World:
             complaints.append("the committed offsets were never seen")
         return complaints + self.watch.complaints[:5]
 
-    async def _count(self) -> int | None:
-        """Count the final rows; None where the database is away."""
-        try:
-            ((count,),) = await self.system.rows("SELECT count(*) FROM outcomes WHERE outcome <> 'retrying'")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
-            return None
-        return int(count)
-
     async def leave(self) -> None:
         """Let go of everything; legal at any time. What still runs is killed."""
         await self._feed.cancel()
@@ -243,30 +265,3 @@ class World:
             worker.kill()
         await self.fleet.stop()
         await self.watch.stop()
-
-
-@asynccontextmanager
-async def running_world(place: Place, *, scenario: str, seed: int, size: Size, folder: Path) -> AsyncIterator[World]:
-    """Make topics, group, database and mock API for one scenario; when the block ends, nothing of it runs any more."""
-    if place.servers is not None:
-        await asyncio.to_thread(place.servers.heal)
-    name = await services.clone_database(place.database_server, place.template)
-    database = services.with_database(place.database_server, name)
-    topic = f"failure-{uuid.uuid4().hex[:12]}"
-    with running_mock_api(folder) as mock:
-        mock.behave(**LATENCY, seed=seed)
-        async with running_system(
-            kafka=place.kafka, database=database, topic_base=topic, mock=mock, folder=folder
-        ) as system:
-            world = World(system, place.servers, scenario=scenario, seed=seed, size=size)
-            try:
-                yield world
-            finally:
-                await world.leave()
-                await asyncio.to_thread(_clean_up, place, name)
-
-
-def _clean_up(place: Place, database: str) -> None:
-    if place.servers is not None:
-        place.servers.heal()
-    services.run_apart(lambda: services.drop_database(place.database_server, database))

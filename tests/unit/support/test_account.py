@@ -52,7 +52,7 @@ def test_a_repeated_call_is_explained_by_a_risk_on_its_partition_and_by_nothing_
     saved = account()
     saved.put_at_risk({0}, CALLS)
     too_late = close(saved, rows=[Row("a", time() - 1), Row("b", 1)], calls=again).complaints(paid_again_at_most=1)
-    sentence = "1 tokens were called again that were not in flight and unsaved: a 2 times"
+    sentence = "1 calls were repeated that were not in flight and unsaved: a 1 too many"
     assert (explained, unexplained, too_late) == ([], [sentence], [sentence])
 
 
@@ -70,3 +70,32 @@ def test_repeats_beyond_what_the_workers_count_are_said() -> None:
     subject.put_at_risk({0, 1}, CALLS)
     (sentence,) = close(subject, calls={"a": 2, "b": 2}, counted=1).complaints(paid_again_at_most=2)
     assert sentence == "2 calls were repeated, but tokens_repeated_calls_total adds up to 1"
+
+
+def test_a_token_may_be_called_as_often_as_it_was_tried_and_must_be() -> None:
+    """Each attempt of the row is a call; one beyond it, and one that is missing, is said."""
+    rows = [Row("a", time() + 3, attempt=3, outcome="dead_lettered"), Row("b", time() + 1)]
+    right = close(account(), rows=rows, calls={"a": 3, "b": 1})
+    assert right.complaints(uncalled_at_most=0) == []
+    assert (right.result.repeated, right.result.retries, right.result.dead) == (0, 2, 1)
+    more = close(account(), rows=rows, calls={"a": 5, "b": 1}).complaints(uncalled_at_most=0)
+    assert more == ["2 calls were repeated that were not in flight and unsaved: a 2 too many"]
+    fewer = close(account(), rows=rows, calls={"a": 2, "b": 1}).complaints(uncalled_at_most=0)
+    assert fewer == ["1 attempts were spent without a call, at most 0 may be"]
+
+
+def test_what_a_redrive_counts_anew_was_called_before_too() -> None:
+    """The row's attempt starts again at each redrive."""
+    subject = account()
+    rows = [Row("a", time() + 3, attempt=1, redrive_count=1), Row("b", time() + 1)]
+    statement = subject.close(rows, {"a": 4, "b": 1}, [], counted=None, before_redrive={"a": 3})
+    assert statement.complaints(uncalled_at_most=0) == []
+
+
+def test_a_kill_puts_only_the_attempt_at_risk_that_has_no_row() -> None:
+    """A record that waits for its next try, with the last one stored, has nothing in flight."""
+    rows = [Row("a", time() + 9, attempt=2), Row("b", time() + 9, attempt=2)]
+    subject = account()
+    subject.put_at_risk({0, 1}, {"a": 1, "b": 2}, {"a": 1, "b": 1})
+    sentence = "1 calls were repeated that were not in flight and unsaved: a 1 too many"
+    assert close(subject, rows=rows, calls={"a": 3, "b": 3}).complaints(paid_again_at_most=2) == [sentence]
