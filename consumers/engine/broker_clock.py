@@ -5,7 +5,7 @@ of that clock, and bounds how far it is ahead of ours:
 
     of a record that was polled at P:         ahead >= append - P
     of our own produce, sent at S and         ahead >= append - A
-    acknowledged at A:                        ahead <= append - S
+    acknowledged at A:                        ahead <= append - S, and less than 1 ms that was rounded off
 
 The greatest lower bound counts: never early, and late by what the quickest of these records took to get here. A produce
 that contradicts it (a clock was set, or they drift apart) starts anew. Until the first produce an upper bound is missing;
@@ -18,6 +18,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
+ROUNDED_MS = 1
+"""A timestamp is a whole number of milliseconds, rounded down: the append was later by less than that."""
 LOG_APPEND_TIME = 1
 """Kafka's TimestampType: the broker set it, not the producer."""
 
@@ -61,7 +63,7 @@ class BrokerClock:
         """Learn from a produce that was acknowledged just now, and sent at `sent_ms` of our clock or later."""
         if placed.timestamp_type != LOG_APPEND_TIME:
             return
-        if placed.timestamp - sent_ms < self._bound_ms:
+        if placed.timestamp + ROUNDED_MS - sent_ms < self._bound_ms:
             self._bound_ms = -inf
         self._bound_ms = max(self._bound_ms, placed.timestamp - self.own_ms())
         self._produced = True

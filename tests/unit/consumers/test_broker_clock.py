@@ -100,6 +100,15 @@ def test_a_clock_that_was_set_is_noticed_by_the_next_produce() -> None:
         assert -4 < clocks.error_ms <= 0
 
 
+def test_a_timestamp_that_was_rounded_down_contradicts_nothing() -> None:
+    """Appended at .95 of a millisecond it tells the whole one before; what was known better stays."""
+    clocks = Clocks(ahead=0.0)
+    clocks.produce(before=0.0, after=0.000125)
+    clocks.pass_(0.00075)
+    clocks.produce(before=0.000064, after=0.000064)
+    assert -0.25 < clocks.error_ms <= 0
+
+
 @given(
     ahead=st.floats(-1e5, 1e5),
     readings=st.lists(st.tuples(st.booleans(), st.floats(0, 100), st.floats(0, 100), st.floats(0, 1000)), max_size=20),
