@@ -217,14 +217,14 @@ class World:
         return self.result
 
     def _early(self, late: list[float]) -> list[str]:
-        """Keep how late retries were; say how many were early, by the API's clock or a worker's own word."""
+        """Keep how late retries were; say how many were early by the API's clock, which is the broker's on one machine."""
         self.late = sorted(late)
         if late:
             self.notes.append(f"late at p99 {1000 * self.late[len(late) * 99 // 100]:.0f} ms, of {len(late):,} retries")
-        early = (sum(each < 0 for each in late), self.fleet.early_retries())
-        return (
-            [f"{early[0]} retries were called before they were due, {early[1]} by the workers' word"] if any(early) else []
-        )
+        if told := self.fleet.early_retries():
+            self.notes.append(f"{told} retries were early by a worker's word, whose idea of the broker's clock had changed")
+        early = sum(each < 0 for each in late)
+        return [f"{early} retries were called before they were due"] if early else []
 
     def log_tails(self) -> str:
         """The last lines of every worker's log."""
