@@ -112,6 +112,12 @@ class Account:
         `before_redrive`: token -> attempts of it that a later redrive does not count any more.
         """
         settled = {row.token: row.settled_at for row in rows}
+        outcomes = {row.token: row.outcome for row in rows}
+        again = [
+            f"{repeat.token} {repeat.at - settled[repeat.token]:.2f} s after it had {outcomes[repeat.token]}"
+            for repeat in repeats
+            if repeat.at > settled.get(repeat.token, repeat.at)
+        ]
         planned = Counter(before_redrive or {})
         planned.update({row.token: row.attempt for row in rows})
         allowed = Counter(
@@ -129,7 +135,7 @@ class Account:
             duplicate_rows=len(rows) - len(settled),
             repeated=sum(more.values()),
             bound=allowed.total() + beyond_at_most,
-            paid_again=sum(repeat.at > settled.get(repeat.token, repeat.at) for repeat in repeats),
+            paid_again=len(again),
             counted=counted,
             seconds=time.monotonic() - self.started,
             uncalled=sum(max(0, attempts - calls.get(token, 0)) for token, attempts in planned.items()),
@@ -137,7 +143,7 @@ class Account:
             dead=sum(row.outcome == "dead_lettered" for row in rows),
         )
         beyond = {token: count - allowed[token] for token, count in more.items() if count > allowed[token]}
-        return Statement(result, beyond, beyond_at_most, sorted(settled.keys() - self.placed.keys()))
+        return Statement(result, beyond, beyond_at_most, sorted(settled.keys() - self.placed.keys()), again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class Statement:
     beyond: Mapping[str, int]
     beyond_at_most: int
     strangers: Sequence[str]
+    again: Sequence[str]
 
     def complaints(
         self, *, paid_again_at_most: int = 0, unscraped_at_most: int = 0, uncalled_at_most: int | None = None
@@ -173,7 +180,7 @@ class Statement:
             ),
             (
                 result.paid_again > paid_again_at_most,
-                f"{result.paid_again} stored answers were paid for again, at most {paid_again_at_most} may be",
+                f"{result.paid_again} stored answers were paid for again, at most {paid_again_at_most} may be: {self._some_again()}",
             ),
             (
                 result.counted is not None and result.repeated > result.counted + unscraped_at_most,
@@ -184,3 +191,6 @@ class Statement:
 
     def _some_beyond(self) -> str:
         return ", ".join(f"{token} {calls} too many" for token, calls in list(self.beyond.items())[:5])
+
+    def _some_again(self) -> str:
+        return ", ".join(self.again[:5])
