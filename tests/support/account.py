@@ -180,7 +180,7 @@ class Statement:
             ),
             (
                 result.paid_again > paid_again_at_most,
-                f"{result.paid_again} stored answers were paid for again, at most {paid_again_at_most} may be: {self._some_again()}",
+                f"{result.paid_again} stored answers were paid for again, {paid_again_at_most} may be: {self._some_again()}",
             ),
             (
                 result.counted is not None and result.repeated > result.counted + unscraped_at_most,

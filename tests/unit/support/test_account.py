@@ -62,7 +62,7 @@ def test_a_stored_answer_that_is_paid_for_again_is_seen_by_its_time() -> None:
     subject.put_at_risk({0}, CALLS)
     statement = close(subject, calls={"a": 2, "b": 1})
     (sentence,) = statement.complaints()
-    assert sentence == "1 stored answers were paid for again, at most 0 may be: a 1.00 s after it had succeeded"
+    assert sentence == "1 stored answers were paid for again, 0 may be: a 1.00 s after it had succeeded"
 
 
 def test_repeats_beyond_what_the_workers_count_are_said() -> None:
