@@ -33,6 +33,7 @@ class Polled:
     partition: int = 3
     offset: int = 17
     timestamp: int = 1_700_000_000_000
+    timestamp_type: int = 1
 
 
 def polled(data: bytes) -> Polled:

@@ -53,6 +53,7 @@ class Stage:
     cores: Cores
     servers: Mapping[str, int]
     """Name -> process id."""
+    retry_delay_seconds: float
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,6 +63,7 @@ class Stage:
             "KAFKA_GROUP_ID": self.topic,
             "TOKENS_TOPIC": self.topic,
             "TOKENS_PARTITIONS": str(PARTITIONS),
+            "RETRY_DELAY_MINUTES": str(self.retry_delay_seconds / 60),
             "DATABASE_URL": self.database,
             "PROVIDER_URL": f"http://127.0.0.1:{self.mock.port}/score/{{token}}",
             "PROVIDER_TIMEOUT_SECONDS": "20",
@@ -110,18 +112,23 @@ class Stack:
     cores: Cores
 
     @asynccontextmanager
-    async def stage(self, **profile: object) -> AsyncIterator[Stage]:
+    async def stage(self, *, retry_delay_seconds: float = 300.0, **profile: object) -> AsyncIterator[Stage]:
         """Make a run's topics, database and mock; dropped when the block ends, so that one run does not slow the next."""
         name = await services.clone_database(self.database_server, self.template)
         topic = f"bench-{uuid.uuid4().hex[:8]}"
         await create_topics(
-            KafkaSettings(kafka_bootstrap_servers=self.kafka, tokens_topic=topic, tokens_partitions=PARTITIONS)
+            KafkaSettings(
+                kafka_bootstrap_servers=self.kafka,
+                tokens_topic=topic,
+                tokens_partitions=PARTITIONS,
+                retry_delay_minutes=retry_delay_seconds / 60,
+            )
         )
         with running_mock_api(self.folder) as mock:
             mock.behave(**profile)
             database = services.with_database(self.database_server, name)
             servers = {"Kafka": self.kafka_pid, "PostgreSQL": self.postgres_pid, "mock": mock.process.pid}
-            yield Stage(self.kafka, database, topic, mock, self.folder, self.cores, servers)
+            yield Stage(self.kafka, database, topic, mock, self.folder, self.cores, servers, retry_delay_seconds)
         await services.drop_database(self.database_server, name)
 
 

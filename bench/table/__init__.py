@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from bench.harness.bench import Bench, Result
-from bench.table import batch, cpu, failures, headline, in_flight, memory, peers, persist, rebalance, sweep
+from bench.table import batch, cpu, failures, headline, in_flight, memory, peers, persist, poison, rebalance, retry, sweep
 
 Row = Callable[[Bench], Coroutine[Any, Any, Sequence[Result]]]
 
@@ -17,6 +17,8 @@ ROWS: Mapping[str, Row] = {
     "headline": headline.run,
     "persist": persist.run,
     "failures": failures.run,
+    "poison": poison.run,
+    "retry": retry.run,
     "rebalance": rebalance.run,
     "sweep": sweep.run,
     "memory": memory.run,

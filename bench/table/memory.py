@@ -5,16 +5,13 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from aiokafka.structs import TopicPartition
-
 from bench.harness import subject
 from bench.harness.bench import Bench, Picture, Result
 from bench.harness.feed import feed
-from bench.harness.stack import PARTITIONS, Stage
+from bench.harness.lag import queue_lag
+from bench.harness.stack import Stage
 from bench.harness.subject import Subject
 from bench.harness.window import first_row
-from topics.positions import read_positions
-from topics.settings import KafkaSettings
 
 CALLS = 2_000
 LATENCY_SECONDS = 0.2
@@ -35,7 +32,7 @@ async def run(bench: Bench) -> Sequence[Result]:
         await feed(stage, tokens)
         worker = stack.enter_context(subject.worker(stage, environment=subject.slots(CALLS)))
         looks, seconds = await _watch(stage, worker, tokens)
-        lag = await _lag(stage)
+        lag = await queue_lag(stage)
         bench.pictures["memory"] = Picture(
             f"Memory of a worker over {tokens:,} tokens", "tokens stored", "RSS, MiB", {f"{CALLS:,} calls in flight": looks}
         )
@@ -67,11 +64,3 @@ async def _watch(stage: Stage, worker: Subject, tokens: int) -> tuple[list[tuple
             ((done,),) = await stage.rows("SELECT count(*) FROM outcomes")
         looks.append((float(done), worker.memory_mib))
     return looks, time.monotonic() - started
-
-
-async def _lag(stage: Stage) -> int:
-    """Records above the committed offsets, as an outsider reads them, once the last commit has had its time."""
-    await asyncio.sleep(2 * LOOK_SECONDS)
-    settings = KafkaSettings(kafka_bootstrap_servers=stage.kafka, kafka_group_id=stage.topic, tokens_topic=stage.topic)
-    positions = await read_positions(settings, [TopicPartition(stage.topic, number) for number in range(PARTITIONS)])
-    return sum(each.end - (each.committed or 0) for each in positions.values())
