@@ -116,11 +116,12 @@ class Deadlines:
         self._seconds = seconds
         self._due: dict[Connection, float] = {}  # in order, for every call has the same time
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0  # the handle cannot be asked: uvloop's for what is due now does not know
 
     def begin(self, connection: Connection, due: float) -> None:
         """Let a call end at `due`, on the loop's clock. One that began before and connected long comes out of its turn."""
         self._due[connection] = due
-        if self._timer is None or due < self._timer.when():
+        if self._timer is None or due < self._timer_due:
             self._set(due)
 
     def end(self, connection: Connection) -> None:
@@ -136,6 +137,7 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(due, self._look)
+        self._timer_due = due
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
