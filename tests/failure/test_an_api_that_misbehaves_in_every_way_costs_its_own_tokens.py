@@ -32,6 +32,7 @@ async def test_an_api_that_misbehaves_in_every_way_costs_its_own_tokens(world: W
     world.mock.change(misbehaviours=dict.fromkeys(kinds, RATIO))
     await world.produce()
     client = world.random.choice(CLIENTS)
+    world.notes.append(client)
     settings = {"PROVIDER_CLIENT": client, "PROVIDER_TIMEOUT_SECONDS": str(CALL_TIMEOUT_SECONDS)}
     workers = await world.start_workers(2, **settings)
     async with watched_memory(workers) as memory:
@@ -46,7 +47,8 @@ async def test_an_api_that_misbehaves_in_every_way_costs_its_own_tokens(world: W
     await world.finish(beyond_at_most=sent_again + late, unscraped_at_most=UNSCRAPED)
     rows = await world.system.rows("SELECT error_kind, count(*) FROM dead_letters GROUP BY 1")
     letters = {row["error_kind"]: row["count"] for row in rows}
-    told = f"{client}: dead letters {letters}, misbehaviours {seen}"
+    bugs = await world.system.rows("SELECT token, error_message FROM dead_letters WHERE error_kind = 'unexpected' LIMIT 5")
+    told = f"{client}: dead letters {letters}, misbehaviours {seen}, unexpected {[tuple(bug) for bug in bugs]}"
     assert letters.keys() == KINDS.keys(), told
     for kind in ("rejected", "unstorable"):
         played = sum(seen[each] for each in KINDS[kind])
