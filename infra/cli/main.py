@@ -36,6 +36,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "topics": Verb("topics.cli:app", "Create, check and describe the Kafka topics."),
     "lag": Verb("infra.cli.lag:lag", "Show how far the workers are behind; --listen exports it to Prometheus."),
     "dlq": Verb("infra.cli.dlq:app", "Browse the dead letters."),
+    "replay": Verb("infra.cli.replay:replay_records", "Work on old records of the log again; what is stored costs no call."),
     "gates": Verb("infra.cli.gates:app", "Show what holds calls back; stop and resume them."),
     "migrate": Verb("infra.cli.migrate:migrate_command", "Bring the database to the schema of this version."),
     "serve": Verb("producer_api.cli:serve", "Run the HTTP API."),

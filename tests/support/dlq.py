@@ -1,4 +1,4 @@
-"""`tokenflow dlq` as a user runs it."""
+"""`tokenflow` as a user runs it."""
 
 import asyncio
 import os
@@ -10,14 +10,19 @@ from tests.support.processes import ROOT
 from tests.support.system import System
 
 
-async def dlq(system: System, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
-    """Run the command in a folder where no stack runs, with the settings of a system; output is bytes."""
+async def tokenflow(system: System, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a folder where no stack runs, with the settings of a system; output is bytes."""
     return await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "infra.cli", "dlq", *arguments],
+        [sys.executable, "-m", "infra.cli", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **system.environment},
         capture_output=True,
         check=False,
         timeout=60,
     )
+
+
+async def dlq(system: System, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run `tokenflow dlq`."""
+    return await tokenflow(system, "dlq", *arguments, folder=folder)

@@ -1,0 +1,133 @@
+"""A replay with its audit row in `operations`, kept up to date while it runs."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from consumers.store.postgres import SELECT_CONSUMER_GROUP
+from infra.errors import ExpectedError
+from infra.replay.asked import Asked
+from infra.replay.log import Log
+from infra.replay.run import Counts, Replay, ReplayError, StoppedError
+from producer_api.gate_orders import Fetch, storable
+from producer_api.redrive.operations import new_holder, operation_of
+from producer_api.redrive.sender import CopySender
+from producer_api.redrive.statements import sql
+from topics.settings import KafkaSettings
+
+COUNTED_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a replay ended. `run_id`: what a forced one goes on with; None of a dry run. `sayings`: what else must be said."""
+
+    counts: Counts
+    run_id: UUID | None
+    stopped: bool
+    sayings: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Audit:
+    """The audit row of one run."""
+
+    fetch: Fetch
+    operation_id: UUID
+    holder: str
+    show: Callable[[Counts], None]
+    counted: int = 0
+    refused: int = 0
+    next_at: float = 0.0
+
+    async def note(self, counts: Counts, *, now: bool = False) -> None:
+        """Show the progress, and write it down once a second."""
+        self.show(counts)
+        if not now and time.monotonic() < self.next_at:
+            return
+        self.next_at = time.monotonic() + COUNTED_SECONDS
+        more, refused = counts.produced - self.counted, counts.refused - self.refused
+        await self.fetch(sql("add_counts"), self.operation_id, self.holder, more, refused)
+        self.counted, self.refused = counts.produced, counts.refused
+
+    async def end(self, counts: Counts, status: str, note: str = "") -> None:
+        """Close the row."""
+        await self.note(counts, now=True)
+        await self.fetch(sql("end_operation"), self.operation_id, self.holder, status, storable(note)[:500])
+
+
+async def replay(
+    settings: KafkaSettings,
+    fetch: Fetch,
+    asked: Asked,
+    *,
+    who: str,
+    run_id: UUID | None,
+    dry: bool,
+    stopping: asyncio.Event,
+    show: Callable[[Counts], None],
+) -> Ended:
+    """Replay what is asked for, with an audit row; a dry run reads only.
+
+    Raises:
+        ExpectedError: it did not come to its end; running it again is safe.
+        KafkaConnectionError: no broker answers.
+
+    """
+    await _see_that_it_is_ours(fetch, settings)
+    async with Log(settings) as log:
+        ranges, sayings = await log.below_committed(asked)
+        audit = (
+            None if dry else await _begin(fetch, asked, who=who, records=sum(b - a for a, b in ranges.values()), show=show)
+        )
+        sender = CopySender(settings)
+
+        async def shown(counts: Counts) -> None:
+            show(counts)
+
+        run = Replay(
+            fetch,
+            log,
+            sender,
+            asked,
+            operation=None if audit is None else audit.operation_id,
+            run_id=run_id,
+            on_progress=shown if audit is None else audit.note,
+            stopping=stopping,
+        )
+        stopped = False
+        try:
+            await run.run(ranges)
+        except StoppedError:
+            stopped = True
+        except ReplayError as error:
+            if audit is not None:
+                await audit.end(run.counts, "failed", str(error))
+            raise
+        finally:
+            await sender.stop()
+        if audit is not None:
+            await audit.end(run.counts, "stopped" if stopped else "done")
+    return Ended(run.counts, run_id or (None if audit is None else audit.operation_id), stopped, sayings)
+
+
+async def _begin(fetch: Fetch, asked: Asked, *, who: str, records: int, show: Callable[[Counts], None]) -> _Audit:
+    """Write the audit row; `selected` is what lies in the range, before any filter."""
+    holder = new_holder()
+    rows = await fetch(
+        sql("insert_operation"), "replay", asked.to_json(), storable(who), asked.rate, None, records, 0, holder
+    )
+    return _Audit(fetch, operation_of(rows[0]).id, holder, show)
+
+
+async def _see_that_it_is_ours(fetch: Fetch, settings: KafkaSettings) -> None:
+    """Refuse a database that serves another group: what its rows say is about other offsets."""
+    rows = await fetch(SELECT_CONSUMER_GROUP)
+    owner = rows[0][0] if rows else None
+    if owner not in {None, settings.kafka_group_id}:
+        raise ExpectedError(
+            f"DATABASE_URL serves the consumer group {owner}, not {settings.kafka_group_id}: correct one of the two."
+        )

@@ -1,0 +1,273 @@
+"""One replay. It races with workers that go on meanwhile, so nothing is decided on old knowledge.
+
+1. The committed offsets are read first: a record below them was settled, so its row was committed. No row = it was lost.
+2. Rows of the records below are read. `dead_lettered`, and `retrying`, are noted as they are: they may go on.
+3. Committed offsets are read again, and the log above them, retry topics included: a `retrying` row has its copy there,
+   unless a worker went past it since; then it wrote the row before, and
+4. the row is not as it was noted: it is raised to the next redrive only if it is (claim_rows.sql).
+5. The copy is produced. Cut off between 4 and 5, the row is `retrying` with no copy to come: the next replay finds it.
+
+A copy that is produced twice, by two replays one after the other, costs no call: it has the same id and lies in the same
+partition, so the worker's done-set check or its claim drops the second.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from aiokafka.structs import TopicPartition
+
+from consumers.engine.intake import next_derived_id
+from consumers.engine.record import Record
+from consumers.engine.verdict import StoredRow, Verdict, verdict
+from consumers.store.postgres import SELECT_STORED
+from infra.errors import ExpectedError
+from infra.replay.asked import Asked, Fate, copy_of_record, fate, forced_copy, root_id
+from infra.replay.log import Log, Range
+from producer_api.gate_orders import Fetch
+from producer_api.redrive.copies import Copy
+from producer_api.redrive.pacing import Pace
+from producer_api.redrive.sender import CopySender, KafkaAwayError
+
+SQL: Final = Path(__file__).parent / "sql"
+CLAIM_ROWS: Final = (SQL / "claim_rows.sql").read_text()
+INSERT_MALFORMED: Final = (SQL / "insert_malformed.sql").read_text()
+RESET_REFUSED: Final = (SQL / "reset_refused.sql").read_text()
+REFUSED: Final = "replay: the tokens topic refuses the record for its size"
+SEND_SECONDS: Final = 0.5
+"""Copies that are paced are acknowledged so often at the least, for the progress and a stop."""
+
+
+class ReplayError(ExpectedError):
+    """The replay did not come to its end; the text says what to do. Running it again is safe."""
+
+
+class StoppedError(Exception):
+    """The replay was told to stop."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a replay did, or would do: records of the range that were meant, and what became of them."""
+
+    read: int = 0
+    stored: int = 0
+    missing: int = 0
+    again: int = 0
+    to_come: int = 0
+    changed: int = 0
+    forced: int = 0
+    refused: int = 0
+
+    @property
+    def produced(self) -> int:
+        """Copies that the tokens topic has acknowledged; with a dry run those that it would have."""
+        return self.missing + self.again + self.forced - self.refused
+
+
+@dataclass(slots=True)
+class _Noted:
+    """A row that failed or is retrying, and where its record lies."""
+
+    row: StoredRow
+    at: TopicPartition
+    offset: int
+
+
+@dataclass(slots=True)
+class Replay:
+    """One run. `operation`: the audit row, or the run whose ids a forced one goes on with; None = a dry run."""
+
+    fetch: Fetch
+    log: Log
+    sender: CopySender
+    asked: Asked
+    operation: UUID | None
+    run_id: UUID | None
+    on_progress: Callable[["Counts"], Awaitable[None]]
+    stopping: asyncio.Event
+    counts: Counts = field(default_factory=Counts)
+    _noted: dict[UUID, _Noted] = field(default_factory=dict)
+    _places: dict[tuple[TopicPartition, int], UUID] = field(default_factory=dict)
+    _handled: set[UUID] = field(default_factory=set)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Nothing was sent yet."""
+        self._pace = Pace(self.asked.rate)
+
+    async def run(self, ranges: Mapping[TopicPartition, Range]) -> None:
+        """Go through these ranges.
+
+        Raises:
+            StoppedError: it was told to stop; nothing is half done.
+            ReplayError, ExpectedError: Kafka or the database does not do its part.
+
+        """
+        try:
+            async for records in self.log.read(ranges):
+                await self._first_look(records)
+                await self._pause()
+            if self._noted:
+                await self._leave_what_is_to_come()
+                self._places = {(noted.at, noted.offset): record_id for record_id, noted in self._noted.items()}
+                async for records in self.log.read(self._noted_ranges()):
+                    await self._redrive(records)
+                    await self._pause()
+        except KafkaAwayError as error:
+            raise ReplayError(f"Kafka does not acknowledge ({error}): run the same replay again, which is safe.") from error
+
+    async def _pause(self) -> None:
+        await self.on_progress(self.counts)
+        if self.stopping.is_set():
+            raise StoppedError
+
+    async def _first_look(self, records: Sequence[Record]) -> None:
+        """Produce what has no row, note what failed or retries, pass by what is stored."""
+        meant = [record for record in records if self.asked.wants(record)]
+        self.counts.read += len(meant)
+        if self.asked.force:
+            await self._force([record for record in meant if self._is_new(root_id(record))])
+            return
+        missing = []
+        for record, row in await self._with_rows(meant):
+            record_id = UUID(str(record.record_id))
+            match fate(row):
+                case Fate.MISSING if self._is_new(record_id):
+                    missing.append(record)
+                case Fate.AGAIN:
+                    assert row is not None  # noqa: S101 - what fate says
+                    self._noted[record_id] = _Noted(row, TopicPartition(record.topic, record.partition), record.offset)
+                case Fate.DONE:
+                    self.counts.stored += 1
+                case Fate.MISSING:
+                    pass  # a copy of one that was produced just now
+        await self._produce_missing(missing)
+
+    async def _force(self, records: Sequence[Record]) -> None:
+        self.counts.forced += len(records)
+        if self.operation is not None:
+            run = self.run_id or self.operation
+            self.counts.refused += len(await self._send([forced_copy(record, run) for record in records]))
+
+    async def _produce_missing(self, records: Sequence[Record]) -> None:
+        self.counts.missing += len(records)
+        if self.operation is None or not records:
+            return
+        malformed = [record for record in records if record.token is None]
+        if malformed:
+            await self.fetch(INSERT_MALFORMED, *_columns(malformed))
+        copies = [copy_of_record(record, redrive_count=int(record.token is None)) for record in records]
+        self.counts.refused += len(await self._send(copies))
+
+    async def _leave_what_is_to_come(self) -> None:
+        """Strike out the rows whose copy a worker is going to read: see the walk above, 3."""
+        async for records in self.log.read(await self.log.above_committed()):
+            for record in records:
+                noted = self._noted.get(UUID(str(record.record_id)))
+                if noted is not None and noted.row.outcome == "retrying" and verdict(record, noted.row) is Verdict.CALL:
+                    del self._noted[UUID(str(record.record_id))]
+                    self.counts.to_come += 1
+            if self.stopping.is_set():
+                raise StoppedError
+
+    def _noted_ranges(self) -> dict[TopicPartition, Range]:
+        """Return the parts of the log that hold every noted record; their bytes are read again, not kept meanwhile."""
+        found: dict[TopicPartition, Range] = {}
+        for noted in self._noted.values():
+            first, behind = found.get(noted.at, (noted.offset, noted.offset + 1))
+            found[noted.at] = (min(first, noted.offset), max(behind, noted.offset + 1))
+        return found
+
+    async def _redrive(self, records: Sequence[Record]) -> None:
+        found = {
+            record_id: record
+            for record in records
+            if (record_id := self._places.get((TopicPartition(record.topic, record.partition), record.offset))) is not None
+        }
+        if not found:
+            return
+        if self.operation is None:
+            self.counts.again += len(found)
+            return
+        rows = [self._noted[record_id].row for record_id in found]
+        claimed = await self.fetch(
+            CLAIM_ROWS,
+            list(found),
+            [row.redrive_count for row in rows],
+            [row.outcome for row in rows],
+            [row.attempt for row in rows],
+            self.operation,
+        )
+        self.counts.again += len(claimed)
+        self.counts.changed += len(found) - len(claimed)
+        copies = []
+        for row in claimed:
+            record_id = UUID(str(row["record_id"]))
+            record = found[record_id]
+            record.record_id = row["record_id"]
+            copies.append(copy_of_record(record, redrive_count=row["redrive_count"]))
+        refused = await self._send(copies)
+        if refused:
+            self.counts.refused += len(refused)
+            await self.fetch(RESET_REFUSED, refused, REFUSED)
+
+    async def _send(self, copies: Sequence[Copy]) -> list[UUID]:
+        """Produce copies at the pace that was asked for; return the ids of those that are refused for their size.
+
+        A stop does not cut it short: rows that were claimed have their copies when this returns.
+        """
+        loop = asyncio.get_running_loop()
+        refused: list[UUID] = []
+        flushed = loop.time()
+        for copy in copies:
+            wait = self._pace.wait_seconds(loop.time())
+            if wait > 0:
+                await asyncio.sleep(wait)
+            await self.sender.send(copy)
+            if loop.time() - flushed > SEND_SECONDS:
+                refused += await self.sender.flush()
+                flushed = loop.time()
+        return refused + await self.sender.flush()
+
+    def _is_new(self, record_id: UUID) -> bool:
+        """Whether no record of this id was produced in this run; from now on one was."""
+        if record_id in self._handled:
+            return False
+        self._handled.add(record_id)
+        return True
+
+    async def _with_rows(self, records: Sequence[Record]) -> list[tuple[Record, StoredRow | None]]:
+        """Read the rows of these records, each under the id that a worker gave it."""
+        known: list[tuple[Record, StoredRow | None]] = []
+        unknown = list(records)
+        while unknown:
+            rows = await self.fetch(SELECT_STORED, [record.record_id for record in unknown])
+            stored = {UUID(str(row["record_id"])): StoredRow(*row) for row in rows}
+            again = []
+            for record in unknown:
+                row = stored.get(UUID(str(record.record_id)))
+                match verdict(record, row):
+                    case Verdict.CONFLICT:
+                        record.record_id = next_derived_id(record)
+                        again.append(record)
+                    case Verdict.UNMARKED if row is None:
+                        known.append((record, None))  # the row is lost, and with it what confirms the id
+                    case _:
+                        known.append((record, row))
+            unknown = again
+        return known
+
+
+def _columns(records: Sequence[Record]) -> tuple[list[Any], ...]:
+    return (
+        [record.record_id for record in records],
+        [record.job_id for record in records],
+        [record.topic for record in records],
+        [record.partition for record in records],
+        [record.offset for record in records],
+        [record.timestamp_ms for record in records],
+    )
