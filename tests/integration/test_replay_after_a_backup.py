@@ -79,7 +79,6 @@ async def _produce(system: System, when: str, *, flaky: int) -> list[str]:
 
 async def _postgres(program: str, *arguments: str) -> None:
     """Run one of PostgreSQL's own programs."""
-    done = await asyncio.to_thread(
-        subprocess.run, [postgres_home() / "bin" / program, *arguments], capture_output=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    argv = [str(postgres_home() / "bin" / program), *arguments]
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
