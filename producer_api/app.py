@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from producer_api import gates, health, pages, records, status, tokens
 from producer_api.problems import Problem, problem_response
+from producer_api.retention import Retention
 from producer_api.services import Services, make_services
 from producer_api.settings import ApiSettings
 from producer_api.timing import RequestTiming
@@ -35,7 +36,7 @@ def create_app(settings: ApiSettings, *, give_up: Callable[[], None]) -> FastAPI
         title="tokenflow",
         version=version("tokenflow"),
         description=DESCRIPTION,
-        lifespan=_lifespan(services, give_up),
+        lifespan=_lifespan(settings, services, give_up),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -51,13 +52,14 @@ def create_app(settings: ApiSettings, *, give_up: Callable[[], None]) -> FastAPI
     return app
 
 
-def _lifespan(services: Services, give_up: Callable[[], None]) -> Callable[[FastAPI], Any]:
+def _lifespan(settings: ApiSettings, services: Services, give_up: Callable[[], None]) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await services.reader.start()
         tasks = [
             _owned(services.producer.run(), "keep the producer connected", give_up),
             _owned(services.watcher.run(), "watch for outcomes", give_up),
+            _owned(Retention(settings, services.metrics.pruned).run(), "delete what is too old", give_up),
         ]
         try:
             yield

@@ -9,6 +9,7 @@ tokens_producer_connected                  gauge      1 while records can be pro
 tokens_producer_replacements_total         counter    producers given up because one of their batches failed for good
 tokens_outcome_waiters                     gauge      GETs that wait for an outcome
 tokens_outcome_reads_total{result}         counter    questions to the database: answered | failed
+tokens_rows_pruned_total{table}            counter    rows deleted because they were older than they are to be kept
 tokens_http_request_duration_seconds{method,route,status}
                                            histogram  of whole requests, time spent waiting on purpose included
 """
@@ -59,6 +60,7 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.pruned = Counter("tokens_rows_pruned", "Rows deleted because of their age.", ["table"], registry=self.registry)
         self.requests = Histogram(
             "tokens_http_request_duration_seconds",
             "Seconds of a whole request, time spent waiting on purpose included.",
@@ -66,7 +68,11 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
             registry=self.registry,
         )
-        for counter, results in ((self.late, ("acknowledged", "failed")), (self.reads, ("answered", "failed"))):
+        for counter, results in (
+            (self.late, ("acknowledged", "failed")),
+            (self.reads, ("answered", "failed")),
+            (self.pruned, ("outcomes", "dead_letters")),
+        ):
             for result in results:
                 counter.labels(result)  # from 0: rate() misses what a series begins with
 

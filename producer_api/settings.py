@@ -41,6 +41,17 @@ class ApiSettings(KafkaSettings):
         0.15, ge=0.01, le=10, description="How often the database is asked for all awaited outcomes together."
     )
 
+    outcomes_retention_days: float = Field(
+        0,
+        ge=0,
+        le=36_500,
+        allow_inf_nan=False,
+        description="Days that a final outcome is kept, and at least as long as Kafka has its record; 0 = for ever.",
+    )
+    dead_letters_retention_days: float = Field(
+        0, ge=0, le=36_500, allow_inf_nan=False, description="Days that an open dead letter is kept; 0 = for ever."
+    )
+
     @model_validator(mode="after")
     def _safe_to_listen(self) -> Self:
         if not is_loopback(self.bind_address) and not self.api_allow_anonymous:
