@@ -7,8 +7,9 @@ from typing import Final
 from infra.lint.source import Source
 
 VERBS: Final = (
-    "add|adopt|apply|cancel|claim|close|count|create|delete|drop|expire|extend|find|finish|insert|list|lock|mark|move"
-    "|notify|open|prune|read|redrive|release|renew|requeue|reset|select|start|stop|take|touch|update|upsert"
+    "add|adopt|apply|cancel|claim|close|count|create|delete|drop|end|expire|export|extend|find|finish|insert|list|lock"
+    "|mark|match|move|notify|open|prune|read|redrive|release|renew|reopen|requeue|reset|resume|select|start|stop|take"
+    "|touch|update|upsert"
 )
 _MIGRATION = re.compile(r"\d{4}_[a-z0-9]+(_[a-z0-9]+)*")
 _QUERY = re.compile(rf"({VERBS})(_[a-z0-9]+)+")

@@ -26,7 +26,7 @@ class Filter:
     redrives: int | None = None
 
     def arguments(self) -> tuple[Any, ...]:
-        """Arguments $1 to $8 of the statements that hold where_filter.sql."""
+        """Arguments $1 to $8 of the statements that hold match_filter.sql."""
         return (
             self.kind,
             self.token,

@@ -1,4 +1,4 @@
-"""The statements of this package, by the names of their files; the line `-- filter` stands for where_filter.sql."""
+"""The statements of this package, by the names of their files; the line `-- filter` stands for match_filter.sql."""
 
 from functools import cache
 from pathlib import Path
@@ -10,4 +10,4 @@ SQL: Final = Path(__file__).parent / "sql"
 @cache
 def sql(name: str) -> str:
     """Return a statement."""
-    return (SQL / f"{name}.sql").read_text().replace("-- filter\n", (SQL / "where_filter.sql").read_text())
+    return (SQL / f"{name}.sql").read_text().replace("-- filter\n", (SQL / "match_filter.sql").read_text())
