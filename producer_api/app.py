@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from producer_api import gates, health, pages, records, status, tokens
+from producer_api import dlq, gates, health, pages, records, status, tokens
 from producer_api.problems import Problem, problem_response
 from producer_api.retention import Retention
 from producer_api.services import Services, make_services
@@ -22,8 +22,8 @@ from topics.record import MalformedValueError
 STOP_SECONDS: Final = 5.0
 DESCRIPTION: Final = (
     "Tokens in, outcomes out. `POST /tokens` puts a token on Kafka; workers call the provider; `GET /tokens/{token}` and "
-    "`GET /records/{record_id}` tell what became of it, `GET /status` the totals, `GET /gates` what holds calls back. "
-    "Errors are problem documents (RFC 9457)."
+    "`GET /records/{record_id}` tell what became of it, `GET /status` the totals, `GET /gates` what holds calls back, "
+    "`/dlq` what failed, to be sent again or dropped. Errors are problem documents (RFC 9457)."
 )
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ def create_app(settings: ApiSettings, *, give_up: Callable[[], None]) -> FastAPI
     )
     app.state.services = services
     app.add_middleware(RequestTiming, requests=services.metrics.requests)
-    for room in (tokens, records, status, gates, health, pages):  # in the order of their rates: routes are tried one by one
+    rooms = (tokens, records, status, gates, dlq, health, pages)  # in the order of their rates: routes are tried in turn
+    for room in rooms:
         app.include_router(room.router)
     pages.mount_assets(app)
     for kind in (Problem, MalformedValueError, RequestValidationError, HTTPException, Exception):
@@ -59,6 +60,7 @@ def _lifespan(settings: ApiSettings, services: Services, give_up: Callable[[], N
         tasks = [
             _owned(services.producer.run(), "keep the producer connected", give_up),
             _owned(services.watcher.run(), "watch for outcomes", give_up),
+            _owned(services.operations.run(), "go on with operations that were left", give_up),
             _owned(Retention(settings, services.metrics.pruned).run(), "delete what is too old", give_up),
         ]
         try:
@@ -67,6 +69,7 @@ def _lifespan(settings: ApiSettings, services: Services, give_up: Callable[[], N
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await services.operations.stop()
             await services.totals.stop()
             await services.queue.stop()
             await services.producer.stop()

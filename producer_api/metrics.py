@@ -9,6 +9,8 @@ tokens_producer_connected                  gauge      1 while records can be pro
 tokens_producer_replacements_total         counter    producers given up because one of their batches failed for good
 tokens_outcome_waiters                     gauge      GETs that wait for an outcome
 tokens_outcome_reads_total{result}         counter    questions to the database: answered | failed
+tokens_dead_letters_taken_total{action}    counter    dead letters that operations of this process took: redrive | drop
+tokens_operations_running                  gauge      redrives and drops that this process runs
 tokens_rows_pruned_total{table}            counter    rows deleted because they were older than they are to be kept
 tokens_http_request_duration_seconds{method,route,status}
                                            histogram  of whole requests, time spent waiting on purpose included
@@ -60,6 +62,10 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        self.letters_taken = Counter(
+            "tokens_dead_letters_taken", "Dead letters taken by operations.", ["action"], registry=self.registry
+        )
+        self.operations = Gauge("tokens_operations_running", "Operations that run.", registry=self.registry)
         self.pruned = Counter("tokens_rows_pruned", "Rows deleted because of their age.", ["table"], registry=self.registry)
         self.requests = Histogram(
             "tokens_http_request_duration_seconds",
@@ -72,6 +78,7 @@ class Metrics:
             (self.late, ("acknowledged", "failed")),
             (self.reads, ("answered", "failed")),
             (self.pruned, ("outcomes", "dead_letters")),
+            (self.letters_taken, ("redrive", "drop")),
         ):
             for result in results:
                 counter.labels(result)  # from 0: rate() misses what a series begins with

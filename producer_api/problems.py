@@ -2,6 +2,9 @@
 
     Problem
       NoOutcomeError           404  nothing is stored yet
+      NoDeadLetterError        404  nothing is kept under this record id
+      NoOperationError         404  no such redrive, drop or replay
+      OperationConflictError   409  it cannot be resumed, or not so many dead letters match
       BodyTooSlowError         408  the body did not arrive in time
       BodyTooLargeError        413  refused while it streams in
       RecordTooLargeError      413  fits the body's limit, not the topic's
@@ -51,6 +54,24 @@ class NoOutcomeError(Problem):
     """Nothing is stored for what was asked, or was not until the wait was over."""
 
     status, kind, title = 404, "no-outcome", "No outcome yet"
+
+
+class NoDeadLetterError(Problem):
+    """There is no dead letter under this record id."""
+
+    status, kind, title = 404, "no-dead-letter", "No dead letter"
+
+
+class NoOperationError(Problem):
+    """There is no redrive, drop or replay under this id."""
+
+    status, kind, title = 404, "no-operation", "No operation"
+
+
+class OperationConflictError(Problem):
+    """The operation cannot be resumed, or not so many dead letters match as were expected."""
+
+    status, kind, title = 409, "operation-conflict", "The operation cannot be carried out"
 
 
 class BodyTooSlowError(Problem):

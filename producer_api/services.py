@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from producer_api.lag import QueueLag
 from producer_api.metrics import Metrics
+from producer_api.operation_runner import OperationRunner
 from producer_api.outcomes import OutcomeReader
 from producer_api.producer import TokenProducer
 from producer_api.settings import ApiSettings
@@ -26,6 +27,7 @@ class Services:
     watcher: OutcomeWatcher
     totals: OutcomeTotals
     queue: QueueLag
+    operations: OperationRunner
     pattern: re.Pattern[str] | None
     started_at: datetime
 
@@ -49,6 +51,7 @@ def make_services(settings: ApiSettings) -> Services:
         watcher=watcher,
         totals=OutcomeTotals(settings),
         queue=QueueLag(settings),
+        operations=OperationRunner(settings, metrics, reader.fetch),
         pattern=pattern,
         started_at=datetime.now(UTC),
     )

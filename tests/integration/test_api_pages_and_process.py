@@ -105,7 +105,8 @@ async def test_the_schema_tells_every_call(api: httpx.AsyncClient) -> None:
     schema = (await api.get("/openapi.json")).json()
     assert set(schema["paths"]) == {
         "/tokens", "/tokens/{token}", "/records/{record_id}", "/status", "/gates", "/health/live", "/health/ready",
-        "/metrics",
+        "/metrics", "/dlq", "/dlq/stats", "/dlq/redrive", "/dlq/drop", "/dlq/{record_id}", "/dlq/operations",
+        "/dlq/operations/{operation_id}", "/dlq/operations/{operation_id}/stop", "/dlq/operations/{operation_id}/resume",
     }  # fmt: skip
     post = schema["paths"]["/tokens"]["post"]
     assert post["requestBody"]["required"]

@@ -33,6 +33,8 @@ PROVED_ELSEWHERE = {
     "tokens_repeated_calls_total": ("tests/support/fleet.py", "tokens_repeated_calls_total"),
     "tokens_gate_closed": ("tests/integration/test_gates.py", "tokens_gate_closed"),
     "tokens_retry_due_error_seconds": ("tests/integration/test_worker_retries.py", "tokens_retry_due_error_seconds"),
+    "tokens_dead_letters_taken_total": ("tests/integration/test_dlq_api.py", "tokens_dead_letters_taken_total"),
+    "tokens_operations_running": ("tests/integration/test_dlq_api.py", "tokens_operations_running"),
     "tokens_rows_pruned_total": ("tests/integration/test_retention.py", "counter"),
     "tokens_records_lost_total": ("tests/unit/consumers/test_takeover.py", "metrics.RECORDS_LOST"),
 }
