@@ -5,6 +5,7 @@ import os
 import pwd
 import signal
 import time
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -51,7 +52,7 @@ async def run(settings: KafkaSettings, url: str, operation: Operation) -> Operat
     work = asyncio.create_task(redriver.run(), name="run an operation")
     _stop_on_signals(redriver, work)
     try:
-        await _show(url, operation.id, redriver, work)
+        await _show(url, operation, redriver, work)
     finally:
         if not work.done():
             work.cancel()
@@ -79,16 +80,16 @@ def _stop_on_signals(redriver: Redriver, work: "asyncio.Task[None]") -> None:
         loop.add_signal_handler(number, interrupt)
 
 
-async def _show(url: str, operation_id: UUID, redriver: Redriver, work: "asyncio.Task[None]") -> None:
-    """Write the progress whenever it moved, at most once a second, until the work is over."""
+async def _show(url: str, operation: Operation, redriver: Redriver, work: "asyncio.Task[None]") -> None:
+    """Write the progress whenever it moved, at most once a second, until the work is over: what is acknowledged."""
     began, before, shown = time.monotonic(), -1, ""
     async with dead_letter_tables(url) as fetch:
         while not work.done():
             await asyncio.wait((work,), timeout=SHOWN_SECONDS)
-            now = await find(fetch, operation_id)
-            if now is None or (now.produced == before and redriver.waits_for == shown):
+            now, done = await find(fetch, operation.id), redriver.acknowledged
+            if now is None or (done == before and redriver.waits_for == shown):
                 continue
-            before, shown = now.produced, redriver.waits_for
-            rate = now.produced / max(0.001, time.monotonic() - began)
-            line = f"{operation_text(now)}, {rate:,.0f}/s"
+            before, shown = done, redriver.waits_for
+            rate = done / max(0.001, time.monotonic() - began)
+            line = f"{operation_text(replace(now, produced=min(now.produced, operation.produced + done)))}, {rate:,.0f}/s"
             typer.echo(f"{line}; {shown}" if shown else line, err=True)

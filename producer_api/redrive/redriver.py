@@ -64,6 +64,8 @@ class Redriver:
         self._behind = FIRST
         self._fruitless = True
         self._stopped_by = ""
+        self.acknowledged = 0
+        """Of this run: copies that the topic has, or dead letters deleted; what is taken is ahead by the batch in hand."""
         self.status = operation.status
         """running, stopped, done, or lost: another process holds the operation."""
         self.waits_for = ""
@@ -175,6 +177,7 @@ class Redriver:
                 await connection.execute(sql("reopen_refused"), self._operation.id, list(refused), TOO_LARGE)
                 await connection.execute(sql("move_to_refused"), self._operation.id, len(refused))
             await connection.execute(sql("mark_redriven"), self._operation.id, list(ids))
+        self.acknowledged += len(ids) - len(refused)
 
     async def _drop(self, pool: asyncpg.Pool) -> bool:
         async with pool.acquire(timeout=CONNECT_SECONDS) as connection, connection.transaction():
@@ -185,6 +188,7 @@ class Redriver:
             await self._count(connection, produced=len(rows), refused=0)
         if rows:
             self._on_taken("drop", len(rows))
+            self.acknowledged += len(rows)
             waits = [self._pace.wait_seconds(asyncio.get_running_loop().time()) for _ in rows]
             await asyncio.sleep(waits[-1])
         return bool(rows)
