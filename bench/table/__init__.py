@@ -4,7 +4,21 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from bench.harness.bench import Bench, Result
-from bench.table import batch, cpu, failures, headline, in_flight, memory, peers, persist, poison, rebalance, retry, sweep
+from bench.table import (
+    batch,
+    cpu,
+    failures,
+    headline,
+    in_flight,
+    memory,
+    peers,
+    persist,
+    poison,
+    rebalance,
+    redrive,
+    retry,
+    sweep,
+)
 
 Row = Callable[[Bench], Coroutine[Any, Any, Sequence[Result]]]
 
@@ -19,6 +33,7 @@ ROWS: Mapping[str, Row] = {
     "failures": failures.run,
     "poison": poison.run,
     "retry": retry.run,
+    "redrive": redrive.run,
     "rebalance": rebalance.run,
     "sweep": sweep.run,
     "memory": memory.run,

@@ -104,7 +104,7 @@ async def test_the_five_numbers_agree_with_what_postgres_the_mock_and_kafka_know
     assert numbers["end_to_end"] == pytest.approx(rows["end_to_end_seconds"], rel=0.5)
     assert numbers["queue_size"] == run.lag == 0
     assert numbers["in_flight"] == numbers["time_to_drain"] == 0
-    assert numbers["error_ratio"] == pytest.approx(stats["failed"] / stats["calls"], rel=0.05)
+    assert numbers["error_ratio"] == pytest.approx(stats["failed"] / stats["calls"], rel=0.15)
     assert numbers["dead_letter_ratio"] == pytest.approx(rows["dead_lettered"] / final, rel=0.05)
     assert 0.8 < numbers["utilisation"] / (run.planned_seconds / run.slot_seconds) < 2
 
