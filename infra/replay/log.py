@@ -25,8 +25,9 @@ ANSWER_SECONDS: Final = 20.0
 """For each thing that Kafka is asked."""
 POLL_MS: Final = 1_000
 POLL_RECORDS: Final = 500
-QUIET_POLLS: Final = 3
-"""So many polls without a record: what is left are marks of transactions, or records of one that is open."""
+QUIET_POLLS: Final = 10
+"""So many polls without a record: the broker does not send what it has, or, above the committed offset, it may not, for a
+transaction is open."""
 
 Range = tuple[int, int]
 """First offset, and the one behind the last."""
@@ -96,11 +97,15 @@ class Log:
         }
         return {at: (first, behind) for at, (first, behind) in found.items() if first < behind}
 
-    async def read(self, ranges: Mapping[TopicPartition, Range]) -> AsyncIterator[Sequence[Record]]:
+    async def read(
+        self, ranges: Mapping[TopicPartition, Range], *, open_ended: bool = False
+    ) -> AsyncIterator[Sequence[Record]]:
         """Yield the records of these ranges, a partition after the other, in their order.
 
+        `open_ended`: at the end there may be records of transactions that are open, which nobody reads yet.
+
         Raises:
-            LogError: a record cannot be read by any client.
+            LogError: a record cannot be read by any client, or the broker does not send a range to its end.
             KafkaConnectionError: no broker answers.
 
         """
@@ -114,6 +119,11 @@ class Log:
                 records = [self._intake(each, PartitionWindow()) for each in polled if each.offset < behind]
                 if records:
                     yield records
+            if quiet == QUIET_POLLS and not open_ended:
+                raise LogError(
+                    f"Kafka sends nothing of {at.topic}-{at.partition} from offset {await self._position(at)} on, up to "
+                    f"{behind}: see that its leader is well, and run the same replay again."
+                )
 
     async def _poll(self, at: TopicPartition) -> Sequence[PolledRecord]:
         try:

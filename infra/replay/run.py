@@ -165,7 +165,7 @@ class Replay:
 
     async def _leave_what_is_to_come(self) -> None:
         """Strike out the rows whose copy a worker is going to read: see the walk above, 3."""
-        async for records in self.log.read(await self.log.above_committed()):
+        async for records in self.log.read(await self.log.above_committed(), open_ended=True):
             for record in records:
                 noted = self._noted.get(UUID(str(record.record_id)))
                 if noted is not None and noted.row.outcome == "retrying" and verdict(record, noted.row) is Verdict.CALL:
