@@ -147,12 +147,18 @@ async def test_a_stopped_redrive_ends_after_the_batch_and_goes_on(system: System
     """Nothing is left `redriving`; resumed, it does the rest and no more."""
     await store_dead_letters(system, [Bytes(None, b"%d" % number) for number in range(150)])
     redriver = await _redriver(system, EVERYTHING, rate=50)
-    redriver.stop_soon("a test")
     running = asyncio.create_task(redriver.run())
+
+    async def some_are_taken() -> None:
+        assert [row["produced"] > 0 for row in await system.rows("SELECT produced FROM operations")] == [True]
+
+    await eventually(some_are_taken, timeout_seconds=20)
+    redriver.stop_soon("a test")
     await running
     ((operation_id, status, produced),) = await system.rows("SELECT id, status, produced FROM operations")
     assert (redriver.status, status) == ("stopped", "stopped")
-    assert len(await read_topic(system)) == produced < 150
+    assert len(await read_topic(system)) == produced
+    assert 0 < produced < 150
     assert await system.rows("SELECT 1 FROM dead_letters WHERE state = 'redriving'") == []
     async with dead_letter_tables(system.database) as fetch:
         again = await resume(fetch, operation_id, holder=new_holder())
