@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException, GroupCoordinatorNotAvailableError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from consumers.engine.intake import Intake, PolledRecord, make_intake
@@ -23,6 +23,7 @@ from topics.settings import KafkaSettings
 
 ANSWER_SECONDS: Final = 20.0
 """For each thing that Kafka is asked."""
+COORDINATOR_SECONDS: Final = 0.3
 POLL_MS: Final = 1_000
 POLL_RECORDS: Final = 500
 QUIET_POLLS: Final = 10
@@ -154,9 +155,17 @@ class Log:
                 ]
                 if not partitions:
                     raise LogError(f"There is no topic {self._settings.tokens_topic}: correct TOKENS_TOPIC.")
-                return dict(await read_positions(self._settings, partitions))
+                return await self._read_positions(partitions)
         except (KafkaError, OSError) as error:
             raise KafkaConnectionError(self._settings) from error
+
+    async def _read_positions(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Position]:
+        """Read positions once there is a coordinator: at the first question ever, the broker makes the topic for it."""
+        while True:
+            try:
+                return dict(await read_positions(self._settings, partitions))
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(COORDINATOR_SECONDS)
 
     async def _starts(self, asked: Asked, positions: Mapping[TopicPartition, Position]) -> dict[TopicPartition, int]:
         """Return where each meant partition begins to be of interest, its log's start at the least."""
