@@ -73,7 +73,8 @@ def replay_records(
     try:
         ended = asyncio.run(_run(asked, run_id=run, dry=dry))
     except KafkaConnectionError as error:
-        raise ExpectedError(f"{error} Run the same replay again, which is safe.") from error
+        how = " with --run" if force else ""
+        raise ExpectedError(f"{error} Run the same replay again{how}, which is safe.") from error
     for saying in ended.sayings:
         typer.echo(saying, err=True)
     typer.echo(_told(ended, asked, dry=dry))
@@ -88,8 +89,20 @@ async def _run(asked: Asked, *, run_id: UUID | None, dry: bool) -> Ended:
     settings = kafka_settings()
     async with dead_letter_tables(addresses.database_url()) as fetch:
         return await replay(
-            settings, fetch, asked, who=who_i_am(), run_id=run_id, dry=dry, stopping=stopping, show=_Progress()
+            settings,
+            fetch,
+            asked,
+            who=who_i_am(),
+            run_id=run_id,
+            dry=dry,
+            stopping=stopping,
+            show=_Progress(),
+            announce=_announce,
         )
+
+
+def _announce(run: UUID) -> None:
+    typer.echo(f"run {run}: should it be cut off, the same command with --run {run} goes on", err=True)
 
 
 class _Progress:

@@ -1,21 +1,24 @@
 """A replay with its audit row in `operations`, kept up to date while it runs."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from consumers.store.postgres import SELECT_CONSUMER_GROUP
+from consumers.store.postgres import SELECT_CONSUMER_GROUP, SELECT_SET_ASIDE
 from infra.errors import ExpectedError
 from infra.replay.asked import Asked
 from infra.replay.log import Log
-from infra.replay.run import Counts, Replay, ReplayError, StoppedError
+from infra.replay.run import Counts, Replay, StoppedError
 from producer_api.gate_orders import Fetch, storable
 from producer_api.redrive.operations import new_holder, operation_of
 from producer_api.redrive.sender import CopySender
 from producer_api.redrive.statements import sql
+from topics.connection import KafkaConnectionError
+from topics.provision import list_retry_topics
 from topics.settings import KafkaSettings
 
 COUNTED_SECONDS: Final = 1.0
@@ -69,8 +72,11 @@ async def replay(
     dry: bool,
     stopping: asyncio.Event,
     show: Callable[[Counts], None],
+    announce: Callable[[UUID], None],
 ) -> Ended:
     """Replay what is asked for, with an audit row; a dry run reads only.
+
+    `announce` is told the run of a forced one before its first record: what it goes on with, however it ends.
 
     Raises:
         ExpectedError: it did not come to its end; running it again is safe.
@@ -80,9 +86,12 @@ async def replay(
     await _see_that_it_is_ours(fetch, settings)
     async with Log(settings) as log:
         ranges, sayings = await log.below_committed(asked)
+        sayings += await _leave_out_what_was_set_aside(fetch, log, settings)
         audit = (
             None if dry else await _begin(fetch, asked, who=who, records=sum(b - a for a, b in ranges.values()), show=show)
         )
+        if asked.force and audit is not None:
+            announce(run_id or audit.operation_id)
         sender = CopySender(settings)
 
         async def shown(counts: Counts) -> None:
@@ -103,9 +112,10 @@ async def replay(
             await run.run(ranges)
         except StoppedError:
             stopped = True
-        except ReplayError as error:
+        except (ExpectedError, KafkaConnectionError) as error:
             if audit is not None:
-                await audit.end(run.counts, "failed", str(error))
+                with contextlib.suppress(ExpectedError):  # the database may be what is away
+                    await audit.end(run.counts, "failed", str(error))
             raise
         finally:
             await sender.stop()
@@ -121,6 +131,15 @@ async def _begin(fetch: Fetch, asked: Asked, *, who: str, records: int, show: Ca
         sql("insert_operation"), "replay", asked.to_json(), storable(who), asked.rate, None, records, 0, holder
     )
     return _Audit(fetch, operation_of(rows[0]).id, holder, show)
+
+
+async def _leave_out_what_was_set_aside(fetch: Fetch, log: Log, settings: KafkaSettings) -> list[str]:
+    """Let nobody look at records that an operator set aside by their place, nor send them again; say how many."""
+    topics = [settings.tokens_topic, *await list_retry_topics(settings)]
+    places = [(row[0], row[1], row[2]) for row in await fetch(SELECT_SET_ASIDE, topics)]
+    log.leave_out(places)
+    many = f"{len(places):,} records that were set aside are left alone: `tokenflow dlq redrive --kind set_aside` sends them"
+    return [many] if places else []
 
 
 async def _see_that_it_is_ours(fetch: Fetch, settings: KafkaSettings) -> None:

@@ -44,6 +44,7 @@ class Log:
     def __init__(self, settings: KafkaSettings) -> None:
         accept_any_header_name()
         self._settings = settings
+        self._set_aside: frozenset[tuple[str, int, int]] = frozenset()
         self._intake: Intake = make_intake(re.compile(settings.token_pattern) if settings.token_pattern else None)
         self._consumer = AIOKafkaConsumer(
             enable_auto_commit=False,
@@ -66,6 +67,10 @@ class Log:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._consumer.stop()
+
+    def leave_out(self, places: Collection[tuple[str, int, int]]) -> None:
+        """Look at none of these records (topic, partition, offset): to look may be what ends who looks. Before any read."""
+        self._set_aside = frozenset(places)
 
     async def below_committed(self, asked: Asked) -> tuple[dict[TopicPartition, Range], list[str]]:
         """Return what of each partition is meant, up to the group's committed offset; and what must be said about it.
@@ -117,7 +122,11 @@ class Log:
             while quiet < QUIET_POLLS and await self._position(at) < behind:
                 polled = await self._poll(at)
                 quiet = 0 if polled else quiet + 1
-                records = [self._intake(each, PartitionWindow()) for each in polled if each.offset < behind]
+                records = [
+                    self._intake(each, PartitionWindow())
+                    for each in polled
+                    if each.offset < behind and (each.topic, each.partition, each.offset) not in self._set_aside
+                ]
                 if records:
                     yield records
             if quiet == QUIET_POLLS and not open_ended:

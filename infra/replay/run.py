@@ -12,7 +12,7 @@ partition, so the worker's done-set check or its claim drops the second.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -115,10 +115,13 @@ class Replay:
                 await self._leave_what_is_to_come()
                 self._places = {(noted.at, noted.offset): record_id for record_id, noted in self._noted.items()}
                 async for records in self.log.read(self._noted_ranges()):
-                    await self._redrive(records)
+                    await self._redrive_noted(records)
                     await self._pause()
         except KafkaAwayError as error:
-            raise ReplayError(f"Kafka does not acknowledge ({error}): run the same replay again, which is safe.") from error
+            how = " with --run" if self.asked.force else ""
+            raise ReplayError(
+                f"Kafka does not acknowledge ({error}): run the same replay again{how}, which is safe."
+            ) from error
 
     async def _pause(self) -> None:
         await self.on_progress(self.counts)
@@ -130,7 +133,9 @@ class Replay:
         meant = [record for record in records if self.asked.wants(record)]
         self.counts.read += len(meant)
         if self.asked.force:
-            await self._force([record for record in meant if self._is_new(root_id(record))])
+            for part in self._parts([record for record in meant if self._is_new(root_id(record))]):
+                await self._force(part)
+                await self._pause()
             return
         missing = []
         for record, row in await self._with_rows(meant):
@@ -145,7 +150,14 @@ class Replay:
                     self.counts.stored += 1
                 case Fate.MISSING:
                     pass  # a copy of one that was produced just now
-        await self._produce_missing(missing)
+        for part in self._parts(missing):
+            await self._produce_missing(part)
+            await self._pause()
+
+    def _parts(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """Cut into what a second has room for, so that a stop is soon done and progress is shown."""
+        size = self._pace.batch
+        return (records[first : first + size] for first in range(0, len(records), size))
 
     async def _force(self, records: Sequence[Record]) -> None:
         self.counts.forced += len(records)
@@ -182,14 +194,16 @@ class Replay:
             found[noted.at] = (min(first, noted.offset), max(behind, noted.offset + 1))
         return found
 
-    async def _redrive(self, records: Sequence[Record]) -> None:
-        found = {
-            record_id: record
-            for record in records
-            if (record_id := self._places.get((TopicPartition(record.topic, record.partition), record.offset))) is not None
-        }
-        if not found:
-            return
+    async def _redrive_noted(self, records: Sequence[Record]) -> None:
+        for part in self._parts([record for record in records if self._noted_as(record) is not None]):
+            await self._redrive({noted: record for record in part if (noted := self._noted_as(record)) is not None})
+            await self._pause()
+
+    def _noted_as(self, record: Record) -> UUID | None:
+        """Name the row that was noted for the record at this place; None = none was."""
+        return self._places.get((TopicPartition(record.topic, record.partition), record.offset))
+
+    async def _redrive(self, found: Mapping[UUID, Record]) -> None:
         if self.operation is None:
             self.counts.again += len(found)
             return

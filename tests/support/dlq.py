@@ -26,3 +26,14 @@ async def tokenflow(system: System, *arguments: str, folder: Path) -> subprocess
 async def dlq(system: System, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Run `tokenflow dlq`."""
     return await tokenflow(system, "dlq", *arguments, folder=folder)
+
+
+def begin_tokenflow(system: System, *arguments: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a command as `tokenflow` does, and leave it running: its caller ends it."""
+    return subprocess.Popen(  # noqa: S603 - a test says the arguments
+        [sys.executable, "-m", "infra.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **system.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
