@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -162,16 +161,7 @@ def _shown(operation: Operation) -> dict[str, Any]:
 
 
 def _json(content: Any, *, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content, enc_hook=_plain), status, media_type="application/json")
-
-
-def _plain(value: Any) -> Any:
-    """Encode what asyncpg has its own classes for."""
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump()
-    raise NotImplementedError
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 
 def _cursor(text: str) -> str:

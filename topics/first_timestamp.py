@@ -5,6 +5,7 @@ decoded there, so that a record which aiokafka's parser refuses has its age all 
 records; what compaction or an aborted transaction left out is passed over.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -21,23 +22,39 @@ def has_whole_batch(fetched: bytes) -> bool:
 
 def first_timestamp(fetched: bytes, offset: int) -> int | None:
     """Return the timestamp in epoch milliseconds, or None where the bytes do not tell it."""
-    records = MemoryRecords(fetched)
     try:
-        while records.has_next():
-            found = _of_batch(records.next_batch(), offset)
+        for batch in _batches(fetched, offset):
+            found = batch.max_timestamp if _is_stamped_by_the_broker(batch) else _by_its_producer(batch, offset)
             if found is not None:
-                return found
+                return int(found)
     except (KafkaError, UnicodeDecodeError):  # corrupt, an unknown codec, or a header name that is no UTF-8
         return None
     return None
 
 
-def _of_batch(batch: Any, offset: int) -> int | None:
-    if batch.is_control_batch or batch.next_offset <= offset:
+def first_append_time(fetched: bytes, offset: int) -> int | None:
+    """Return when the broker appended it, in epoch milliseconds; None where its producer set the timestamp, or as above."""
+    try:
+        batch = next(_batches(fetched, offset), None)
+    except KafkaError:
         return None
-    if isinstance(batch, DefaultRecordBatch) and batch.timestamp_type == _LOG_APPEND_TIME:
-        timestamp: int = batch.max_timestamp
-        return timestamp
+    return int(batch.max_timestamp) if batch is not None and _is_stamped_by_the_broker(batch) else None
+
+
+def _batches(fetched: bytes, offset: int) -> Iterator[Any]:
+    """Yield the batches that may hold records from this offset on; marks of transactions are none."""
+    records = MemoryRecords(fetched)
+    while records.has_next():
+        batch = records.next_batch()
+        if not batch.is_control_batch and batch.next_offset > offset:
+            yield batch
+
+
+def _is_stamped_by_the_broker(batch: Any) -> bool:
+    return isinstance(batch, DefaultRecordBatch) and batch.timestamp_type == _LOG_APPEND_TIME
+
+
+def _by_its_producer(batch: Any, offset: int) -> int | None:
     if not batch.validate_crc():
         return None
     return next((record.timestamp for record in batch if record.offset >= offset), None)

@@ -6,7 +6,7 @@ would ask partition by partition. Nothing here changes anything on the brokers. 
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient
@@ -48,6 +48,8 @@ _READ_UNCOMMITTED = 0  # as Kafka's own tool: the end is the high watermark
 _CONSUMER = -1  # for "not a replica"
 
 Committed = Mapping[TopicPartition, int]
+ReadTimestamp = Callable[[bytes, int], int | None]
+"""Record batches as they were fetched, and an offset -> the timestamp of the first record from there on."""
 
 
 async def group_state(client: AIOKafkaClient, group: str) -> tuple[Committed | None, int | None]:
@@ -120,19 +122,26 @@ async def _offsets(
 
 
 async def timestamps(
-    client: AIOKafkaClient, cluster: ClusterMetadata, heads: Mapping[TopicPartition, int]
+    client: AIOKafkaClient,
+    cluster: ClusterMetadata,
+    heads: Mapping[TopicPartition, int],
+    *,
+    read: ReadTimestamp = first_timestamp,
 ) -> dict[TopicPartition, int]:
     """Read the timestamp of the first record at or above each offset; what cannot be read is absent."""
     by_leader = _by_leader(cluster, heads)
     return _merged(
         await asyncio.gather(
-            *(_timestamps_of(client, node, {at: heads[at] for at in partitions}) for node, partitions in by_leader.items())
+            *(
+                _timestamps_of(client, node, {at: heads[at] for at in partitions}, read)
+                for node, partitions in by_leader.items()
+            )
         )
     )
 
 
 async def _timestamps_of(
-    client: AIOKafkaClient, leader: int, heads: Mapping[TopicPartition, int]
+    client: AIOKafkaClient, leader: int, heads: Mapping[TopicPartition, int], read: ReadTimestamp
 ) -> dict[TopicPartition, int]:
     found: dict[TopicPartition, int] = {}
     with contextlib.suppress(KafkaError):  # as above
@@ -142,7 +151,7 @@ async def _timestamps_of(
             # gets a part of its own, or nothing.
             fetched |= await _fetch(client, leader, {at: heads[at]})
         for at, data in fetched.items():
-            timestamp = first_timestamp(data, heads[at])
+            timestamp = read(data, heads[at])
             if timestamp is not None:
                 found[at] = timestamp
     return found

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, LeaderNotAvailableError
 from aiokafka.structs import TopicPartition
 
 from topics.connection import client_options
+from topics.first_timestamp import first_append_time
 from topics.lag_requests import starts_and_ends, timestamps
 from topics.provision import is_retry_topic
 from topics.settings import KafkaSettings
@@ -23,12 +24,22 @@ async def oldest_record_ms(settings: KafkaSettings) -> int:
     """Return when the oldest record of the tokens topic and of every retry topic was appended; where there is none: now.
 
     Milliseconds since 1970. Everything that was appended before is gone from the logs. All or nothing: a partition that
-    does not tell raises.
+    does not tell raises, one whose first record has its producer's timestamp (CreateTime) too. Whoever cancels it waits for
+    what is being read, READ_SECONDS at the most: a bootstrap that is cancelled leaves its connection open (aiokafka 0.14).
 
     Raises:
-        KafkaError, OSError: a broker does not answer, or a partition has no leader now.
+        KafkaError, OSError: a broker does not answer, a partition has no leader now, or its first record no append time.
 
     """
+    reading = asyncio.get_running_loop().create_task(_reading(settings))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        await asyncio.wait((reading,))
+        raise
+
+
+async def _reading(settings: KafkaSettings) -> int:
     client = AIOKafkaClient(client_id="tokenflow-oldest", request_timeout_ms=REQUEST_TIMEOUT_MS, **client_options(settings))
     try:
         async with asyncio.timeout(READ_SECONDS):
@@ -51,8 +62,9 @@ async def _read(client: AIOKafkaClient, base: str) -> int:
     if silent:
         raise LeaderNotAvailableError(f"no leader tells the offsets of {silent[0].topic}-{silent[0].partition}")
     heads = {at: starts[at] for at in partitions if starts[at] < ends[at]}
-    stamps = await timestamps(client, cluster, heads)
+    stamps = await timestamps(client, cluster, heads, read=first_append_time)
     unread = [at for at in heads if at not in stamps]
     if unread:
-        raise KafkaError(f"the first record of {unread[0].topic}-{unread[0].partition} cannot be read")
+        where = f"{unread[0].topic}-{unread[0].partition}"
+        raise KafkaError(f"the first record of {where} does not tell when it came: see that its topic has LogAppendTime")
     return min(stamps.values(), default=now_ms)

@@ -20,7 +20,6 @@ from infra.cli.console import console
 from infra.cli.dead_letters import letter_table, letter_text, set_aside_text
 from infra.cli.dlq_operations import app as operations_app
 from infra.cli.dlq_operations import kafka_settings
-from infra.cli.dlq_options import make_filter
 from infra.cli.dlq_text import stats_headline, stats_table
 from infra.postgres.dead_letters import dead_letter_tables
 from infra.set_aside.aside import set_aside
@@ -47,16 +46,10 @@ app = typer.Typer(
 
 
 @app.command("list")
+@options.filtered
 def list_command(
+    wanted: Filter,
     *,
-    kind: options.Kind = None,
-    token: options.Token = None,
-    job: options.Job = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    text: options.Text = None,
-    records: options.Records = None,
-    redrives: options.Redrives = None,
     state: Annotated[
         Literal["open", "redriving", "redriven", "all"], typer.Option(help="open: those that wait for somebody.")
     ] = "open",
@@ -64,38 +57,26 @@ def list_command(
     json: options.AsJson = False,
 ) -> None:
     """List the newest dead letters, newest first."""
-    wanted = make_filter(
-        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
-    )
     letters = asyncio.run(_list(wanted, None if state == "all" else state, limit))
     if json:
         for letter in letters:
             typer.echo(msgspec.json.encode(asdict(letter)))
     elif letters:
         console().print(letter_table(letters))
-    elif wanted == Filter(kind=kind):
-        typer.echo("no dead letters" + (f" of kind {kind}" if kind else ""))
+    elif wanted == Filter(kind=wanted.kind):
+        typer.echo("no dead letters" + (f" of kind {wanted.kind}" if wanted.kind else ""))
     else:
         typer.echo("no dead letters match")
 
 
 @app.command()
+@options.filtered
 def stats(
+    wanted: Filter,
     *,
-    kind: options.Kind = None,
-    token: options.Token = None,
-    job: options.Job = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    text: options.Text = None,
-    records: options.Records = None,
-    redrives: options.Redrives = None,
     json: options.AsJson = False,
 ) -> None:
     """Show what there is by error: how many, since when, growing or not, and one of each."""
-    wanted = make_filter(
-        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
-    )
     found = asyncio.run(_stats(wanted))
     if json:
         typer.echo(msgspec.json.encode(asdict(found)))
@@ -128,22 +109,13 @@ def show(
 
 
 @app.command()
+@options.filtered
 def export(
+    wanted: Filter,
     *,
-    kind: options.Kind = None,
-    token: options.Token = None,
-    job: options.Job = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    text: options.Text = None,
-    records: options.Records = None,
-    redrives: options.Redrives = None,
     format_: Annotated[Literal["ndjson", "csv"], typer.Option("--format", help="How it is written.")] = "ndjson",
 ) -> None:
     """Write open dead letters to standard output, oldest first: all that was kept, bytes as base64 and as text if UTF-8."""
-    wanted = make_filter(
-        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
-    )
     asyncio.run(_export(wanted, _csv_writer() if format_ == "csv" else _write_json))
 
 
@@ -167,8 +139,7 @@ def set_aside_record(
     typer.echo(set_aside_text(done))
 
 
-for _command in operations_app.registered_commands:
-    app.registered_commands.append(_command)
+app.add_typer(operations_app)
 
 
 async def _list(wanted: Filter, state: State | None, limit: int) -> list[DeadLetter]:

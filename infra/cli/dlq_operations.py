@@ -13,11 +13,11 @@ import typer
 from infra.cli import addresses
 from infra.cli import dlq_options as options
 from infra.cli.console import console
-from infra.cli.dlq_options import make_filter
 from infra.cli.dlq_run import begin_and_run, resume_and_run, who_i_am
 from infra.cli.dlq_text import groups_table, operation_text, operations_table
 from infra.errors import ExpectedError
 from infra.postgres.dead_letters import dead_letter_tables
+from producer_api.redrive.filters import Filter
 from producer_api.redrive.operations import MAX_REDRIVES, Group, Operation, Order, dry_run, find, list_operations, stop
 from topics.settings import KafkaSettings, load_settings
 
@@ -29,16 +29,10 @@ Rate = Annotated[
 
 
 @app.command()
+@options.filtered
 def redrive(
+    wanted: Filter,
     *,
-    kind: options.Kind = None,
-    token: options.Token = None,
-    job: options.Job = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    text: options.Text = None,
-    records: options.Records = None,
-    redrives: options.Redrives = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every open dead letter; asked for where no filter is given.")
     ] = False,
@@ -59,9 +53,6 @@ def redrive(
         return _stop(stop_id)
     if resume is not None:
         return _resume(resume)
-    wanted = make_filter(
-        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
-    )
     if wanted.is_empty and not every and not dry:
         raise typer.BadParameter("name what to redrive by a filter, or say --all", param_hint="--all")
     order = Order("redrive", wanted, who_i_am(), rate, max_redrives)
@@ -71,16 +62,10 @@ def redrive(
 
 
 @app.command()
+@options.filtered
 def drop(
+    wanted: Filter,
     *,
-    kind: options.Kind = None,
-    token: options.Token = None,
-    job: options.Job = None,
-    since: options.Since = None,
-    until: options.Until = None,
-    text: options.Text = None,
-    records: options.Records = None,
-    redrives: options.Redrives = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every open dead letter; asked for where no filter is given.")
     ] = False,
@@ -89,9 +74,6 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete dead letters, bytes and all; asks first. Their outcomes stay dead_lettered, the audit row stays."""
-    wanted = make_filter(
-        kind=kind, token=token, job=job, since=since, until=until, text=text, records=records, redrives=redrives
-    )
     if wanted.is_empty and not every and not dry:
         raise typer.BadParameter("name what to drop by a filter, or say --all", param_hint="--all")
     order = Order("drop", wanted, who_i_am(), rate)

@@ -1,7 +1,10 @@
 """The filters that every verb of `tokenflow dlq` takes, once."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import typer
@@ -25,16 +28,32 @@ Redrives = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Only w
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for jq.")]
 
 
-def make_filter(
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a filter in place of its parameter `wanted`, which gets what they say."""
+    own = inspect.signature(command, eval_str=True).parameters
+    options = inspect.signature(_make_filter, eval_str=True).parameters
+    assert "wanted" in own, command  # noqa: S101 - a bug of ours otherwise
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(_make_filter(**{name: given.pop(name) for name in options}), **given)
+
+    parameters = [*options.values(), *(each for name, each in own.items() if name != "wanted")]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _make_filter(
     *,
-    kind: ErrorKind | None,
-    token: str | None,
-    job: UUID | None,
-    since: str | None,
-    until: str | None,
-    text: str | None,
-    records: list[UUID] | None,
-    redrives: int | None,
+    kind: Kind = None,
+    token: Token = None,
+    job: Job = None,
+    since: Since = None,
+    until: Until = None,
+    text: Text = None,
+    records: Records = None,
+    redrives: Redrives = None,
 ) -> Filter:
     """Make the filter of the options. Raises typer.BadParameter."""
     for name, given in (("--token", token), ("--text", text)):

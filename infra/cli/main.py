@@ -35,7 +35,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "kafka": Verb("infra.cli.kafka:kafka", "Run one of Kafka's own tools.", raw=True),
     "topics": Verb("topics.cli:app", "Create, check and describe the Kafka topics."),
     "lag": Verb("infra.cli.lag:lag", "Show how far the workers are behind; --listen exports it to Prometheus."),
-    "dlq": Verb("infra.cli.dlq:app", "Browse the dead letters."),
+    "dlq": Verb("infra.cli.dlq:app", "Dead letters: what failed, sent again or dropped."),
     "replay": Verb("infra.cli.replay:replay_records", "Work on old records of the log again; what is stored costs no call."),
     "gates": Verb("infra.cli.gates:app", "Show what holds calls back; stop and resume them."),
     "migrate": Verb("infra.cli.migrate:migrate_command", "Bring the database to the schema of this version."),

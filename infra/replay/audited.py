@@ -14,7 +14,7 @@ from infra.replay.asked import Asked
 from infra.replay.log import Log
 from infra.replay.run import Counts, Replay, StoppedError
 from producer_api.gate_orders import Fetch, storable
-from producer_api.redrive.operations import new_holder, operation_of
+from producer_api.redrive.operations import Operation, new_holder, operation_of
 from producer_api.redrive.sender import CopySender
 from producer_api.redrive.statements import sql
 from topics.connection import KafkaConnectionError
@@ -42,18 +42,20 @@ class _Audit:
     operation_id: UUID
     holder: str
     show: Callable[[Counts], None]
+    stopping: asyncio.Event
     counted: int = 0
     refused: int = 0
     next_at: float = 0.0
 
     async def note(self, counts: Counts, *, now: bool = False) -> None:
-        """Show the progress, and write it down once a second."""
+        """Show the progress, and write it down once a second; learn then whether somebody stopped the operation."""
         self.show(counts)
         if not now and time.monotonic() < self.next_at:
             return
         self.next_at = time.monotonic() + COUNTED_SECONDS
         more, refused = counts.produced - self.counted, counts.refused - self.refused
-        await self.fetch(sql("add_counts"), self.operation_id, self.holder, more, refused)
+        if not await self.fetch(sql("add_counts"), self.operation_id, self.holder, more, refused):
+            self.stopping.set()
         self.counted, self.refused = counts.produced, counts.refused
 
     async def end(self, counts: Counts, status: str, note: str = "") -> None:
@@ -87,9 +89,10 @@ async def replay(
     async with Log(settings) as log:
         ranges, sayings = await log.below_committed(asked)
         sayings += await _leave_out_what_was_set_aside(fetch, log, settings)
-        audit = (
-            None if dry else await _begin(fetch, asked, who=who, records=sum(b - a for a, b in ranges.values()), show=show)
-        )
+        audit = None
+        if not dry:
+            operation = await _begin(fetch, asked, who=who, records=sum(behind - first for first, behind in ranges.values()))
+            audit = _Audit(fetch, operation.id, operation.holder, show, stopping)
         if asked.force and audit is not None:
             announce(run_id or audit.operation_id)
         sender = CopySender(settings)
@@ -124,13 +127,12 @@ async def replay(
     return Ended(run.counts, run_id or (None if audit is None else audit.operation_id), stopped, sayings)
 
 
-async def _begin(fetch: Fetch, asked: Asked, *, who: str, records: int, show: Callable[[Counts], None]) -> _Audit:
+async def _begin(fetch: Fetch, asked: Asked, *, who: str, records: int) -> Operation:
     """Write the audit row; `selected` is what lies in the range, before any filter."""
-    holder = new_holder()
     rows = await fetch(
-        sql("insert_operation"), "replay", asked.to_json(), storable(who), asked.rate, None, records, 0, holder
+        sql("insert_operation"), "replay", asked.to_json(), storable(who), asked.rate, None, records, 0, new_holder()
     )
-    return _Audit(fetch, operation_of(rows[0]).id, holder, show)
+    return operation_of(rows[0])
 
 
 async def _leave_out_what_was_set_aside(fetch: Fetch, log: Log, settings: KafkaSettings) -> list[str]:

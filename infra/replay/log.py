@@ -93,6 +93,12 @@ class Log:
             if where.committed is not None and where.committed < where.start
         ]
         ranges = {at: (starts[at], positions[at].committed or 0) for at in starts}
+        if asked.from_offsets:
+            sayings += [
+                f"{at.topic}-{at.partition}: what lies from offset {first} on is still to come, the group is at {behind}"
+                for at, (first, behind) in ranges.items()
+                if first >= behind
+            ]
         return {at: (first, behind) for at, (first, behind) in ranges.items() if first < behind}, sayings
 
     async def above_committed(self) -> dict[TopicPartition, Range]:

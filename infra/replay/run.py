@@ -19,6 +19,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from aiokafka.structs import TopicPartition
+from asyncpg.pgproto.pgproto import UUID as AnyUUID  # noqa: N811 - a UUID, faster built
 
 from consumers.engine.intake import next_derived_id
 from consumers.engine.record import Record
@@ -160,20 +161,19 @@ class Replay:
         return (records[first : first + size] for first in range(0, len(records), size))
 
     async def _force(self, records: Sequence[Record]) -> None:
-        self.counts.forced += len(records)
         if self.operation is not None:
             run = self.run_id or self.operation
             self.counts.refused += len(await self._send([forced_copy(record, run) for record in records]))
+        self.counts.forced += len(records)
 
     async def _produce_missing(self, records: Sequence[Record]) -> None:
+        if self.operation is not None:
+            malformed = [record for record in records if record.token is None]
+            if malformed:
+                await self.fetch(INSERT_MALFORMED, *_columns(malformed))
+            copies = [copy_of_record(record, redrive_count=int(record.token is None)) for record in records]
+            self.counts.refused += len(await self._send(copies))
         self.counts.missing += len(records)
-        if self.operation is None or not records:
-            return
-        malformed = [record for record in records if record.token is None]
-        if malformed:
-            await self.fetch(INSERT_MALFORMED, *_columns(malformed))
-        copies = [copy_of_record(record, redrive_count=int(record.token is None)) for record in records]
-        self.counts.refused += len(await self._send(copies))
 
     async def _leave_what_is_to_come(self) -> None:
         """Strike out the rows whose copy a worker is going to read: see the walk above, 3."""
@@ -216,7 +216,6 @@ class Replay:
             [row.attempt for row in rows],
             self.operation,
         )
-        self.counts.again += len(claimed)
         self.counts.changed += len(found) - len(claimed)
         copies = []
         for row in claimed:
@@ -225,6 +224,7 @@ class Replay:
             record.record_id = row["record_id"]
             copies.append(copy_of_record(record, redrive_count=row["redrive_count"]))
         refused = await self._send(copies)
+        self.counts.again += len(claimed)
         if refused:
             self.counts.refused += len(refused)
             await self.fetch(RESET_REFUSED, refused, REFUSED)
@@ -255,8 +255,13 @@ class Replay:
         return True
 
     async def _with_rows(self, records: Sequence[Record]) -> list[tuple[Record, StoredRow | None]]:
-        """Read the rows of these records, each under the id that a worker gave it."""
+        """Read the rows of these records, each under the id that a worker gave it.
+
+        A malformed record whose header names an id that no redrive confirms has the derived one, as with a worker. Where
+        that has no row either, a redrive's mark may be what was lost: then it is the header's, if that is nobody else's.
+        """
         known: list[tuple[Record, StoredRow | None]] = []
+        named: dict[int, tuple[AnyUUID, StoredRow | None]] = {}
         unknown = list(records)
         while unknown:
             rows = await self.fetch(SELECT_STORED, [record.record_id for record in unknown])
@@ -264,14 +269,18 @@ class Replay:
             again = []
             for record in unknown:
                 row = stored.get(UUID(str(record.record_id)))
-                match verdict(record, row):
-                    case Verdict.CONFLICT:
-                        record.record_id = next_derived_id(record)
-                        again.append(record)
-                    case Verdict.UNMARKED if row is None:
-                        known.append((record, None))  # the row is lost, and with it what confirms the id
-                    case _:
-                        known.append((record, row))
+                answer = verdict(record, row)
+                if answer in {Verdict.CONFLICT, Verdict.UNMARKED}:
+                    if answer is Verdict.UNMARKED:
+                        named[id(record)] = record.record_id, row
+                    record.record_id, record.needs_mark = next_derived_id(record), False
+                    again.append(record)
+                    continue
+                if row is None and id(record) in named:
+                    header_id, header_row = named[id(record)]
+                    if header_row is None or header_row.token is None:
+                        record.record_id, row = header_id, header_row
+                known.append((record, row))
             unknown = again
         return known
 

@@ -10,9 +10,6 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from infra.postgres.dead_letters import dead_letter_tables
 from producer_api.redrive.filters import Filter
 from producer_api.redrive.operations import Order, begin, dry_run, find, new_holder, resume, take_over
@@ -21,6 +18,7 @@ from tests.support.dead_letters import Bytes, kafka_settings, read_topic, store_
 from tests.support.dlq import dlq
 from tests.support.processes import ROOT
 from tests.support.system import System
+from tests.support.topic_faults import set_otherwise
 from tests.support.waiting import eventually
 
 SEED = 20261125
@@ -173,25 +171,13 @@ async def test_a_stopped_redrive_ends_after_the_batch_and_goes_on(system: System
 
 async def test_what_the_topic_refuses_for_its_size_is_a_dead_letter_again(system: System) -> None:
     """With the reason before the old one; the others of its batch are sent, once."""
-    await _limit_records(system, max_bytes=3_000)
     sizes = [5_000 if number == 7 else 10 for number in range(30)]
-    ids = await store_dead_letters(system, [Bytes(None, random.Random(SEED).randbytes(size)) for size in sizes])
-    redriver = await _redriver(system, EVERYTHING)
-    await redriver.run()
+    async with set_otherwise(system.kafka, system.topic, {"max.message.bytes": "3000"}):
+        ids = await store_dead_letters(system, [Bytes(None, random.Random(SEED).randbytes(size)) for size in sizes])
+        await (await _redriver(system, EVERYTHING)).run()
     ((status, produced, refused),) = await system.rows("SELECT status, produced, refused FROM operations")
     assert (status, produced, refused) == ("done", 29, 1)
     ((record_id, why),) = await system.rows("SELECT record_id, error_message FROM dead_letters WHERE state = 'open'")
     assert (str(record_id), why) == (str(ids[7]), f"{TOO_LARGE}; before: HTTP 404")
     assert await system.count("dead_lettered") == 1
     assert times_sent(await read_topic(system)) == {str(each): 1 for each in ids if each != ids[7]}
-
-
-async def _limit_records(system: System, *, max_bytes: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=system.kafka)
-    await admin.start()
-    try:
-        limit = {"max.message.bytes": str(max_bytes), "message.timestamp.type": "LogAppendTime"}
-        (response,) = await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, system.topic, limit)])
-        assert not response.resources[0][0], response
-    finally:
-        await admin.close()

@@ -71,6 +71,32 @@ async def test_a_slow_replay_is_stopped_soon(system: System, tmp_path: Path) -> 
     await worker.terminate()
 
 
+async def test_a_replay_is_stopped_by_its_operation(system: System, tmp_path: Path) -> None:
+    """From any terminal: the row says stopped, and so does the replay."""
+    await system.produce(b"t%d" % n for n in range(60))
+    worker = system.start_worker()
+    await system.wait_for(60)
+    await system.drained()
+    await worker.terminate()
+    await system.rows("DELETE FROM outcomes")
+    replay = begin_tokenflow(system, "replay", "--since", "1h", "--rate", "1", folder=tmp_path)
+
+    async def has_begun() -> None:
+        assert replay.poll() is None
+        assert await system.rows("SELECT 1 FROM operations")
+
+    try:
+        await eventually(has_begun, timeout_seconds=20)
+        ((operation_id,),) = await system.rows("SELECT id FROM operations")
+        stopped = await dlq(system, "redrive", "--stop", str(operation_id), folder=tmp_path)
+        out, err = await asyncio.to_thread(replay.communicate, timeout=20)
+    finally:
+        replay.kill()
+        replay.wait()
+    assert (stopped.returncode, replay.returncode) == (0, 1), err
+    assert b"stopped before the end" in out
+
+
 async def test_a_forced_replay_tells_its_run_first_and_a_failed_one_is_closed(system: System, tmp_path: Path) -> None:
     """Whoever is cut off can go on without paying again."""
     await system.produce(b"t%d" % n for n in range(10))

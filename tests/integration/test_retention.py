@@ -13,10 +13,14 @@ from prometheus_client import CollectorRegistry, Counter
 from producer_api.retention import Retention
 from producer_api.settings import ApiSettings
 from tests.support.system import System
+from tests.support.topic_faults import set_otherwise
 from tests.support.waiting import eventually
+from topics.oldest import oldest_record_ms
+from topics.settings import KafkaSettings
 
 RULES = [{"pattern": "gone.*", "behaviour": {"statuses": {"404": 1}}}]
 LOOK_SECONDS = 0.2
+CREATE_TIME = 0
 LOCKS = """
 SELECT count(*) AS held FROM pg_locks
 WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -118,6 +122,36 @@ async def test_what_is_kept_is_not_deleted(system: System) -> None:
 
         await eventually(one_is_left, timeout_seconds=20)
     assert await system.count("dead_lettered") == 5
+
+
+async def test_nothing_goes_where_producers_set_the_timestamps(system: System) -> None:
+    """A topic with CreateTime does not tell when its records came: nobody knows what may go, so nothing does."""
+    async with set_otherwise(system.kafka, system.topic, {"message.timestamp.type": "CreateTime"}):
+
+        async def takes_effect() -> None:
+            (placed,) = await system.produce([b"gone"])
+            assert placed.timestamp_type == CREATE_TIME
+
+        await eventually(takes_effect, timeout_seconds=20)
+        await _work(system)
+        asked: list[BaseException] = []
+
+        async def oldest() -> int:
+            try:
+                return await oldest_record_ms(KafkaSettings(kafka_bootstrap_servers=system.kafka, tokens_topic=system.topic))
+            except KafkaError as error:
+                asked.append(error)
+                raise
+
+        counter = Counter("pruned", "Rows.", ["table"], registry=CollectorRegistry())
+        async with _running(system, counter, oldest=oldest, outcomes_retention_days=39):
+
+            def asked_often() -> None:
+                assert len(asked) > 3
+
+            await eventually(asked_often, timeout_seconds=20)
+        assert "LogAppendTime" in str(asked[0])
+        assert await system.count() == 50
 
 
 async def test_one_process_at_a_time_and_none_without_kafka(system: System) -> None:

@@ -22,7 +22,7 @@ SET_ON_THE_TOPIC: Final = 1
 @asynccontextmanager
 async def commits_refused(kafka: str) -> AsyncIterator[None]:
     """Let every commit of every group fail until the block ends. It needs a broker of its own."""
-    async with _set_otherwise(kafka, OFFSETS_TOPIC, TOO_SMALL):
+    async with set_otherwise(kafka, OFFSETS_TOPIC, TOO_SMALL):
         yield
 
 
@@ -32,12 +32,13 @@ async def produces_refused(kafka: str, topic: str) -> AsyncIterator[None]:
 
     More replicas in sync than there are would be refused by no broker of today: it takes the lesser number (Kafka 4).
     """
-    async with _set_otherwise(kafka, topic, COMPACTED):
+    async with set_otherwise(kafka, topic, COMPACTED):
         yield
 
 
 @asynccontextmanager
-async def _set_otherwise(kafka: str, topic: str, settings: dict[str, str]) -> AsyncIterator[None]:
+async def set_otherwise(kafka: str, topic: str, settings: dict[str, str]) -> AsyncIterator[None]:
+    """Change some of a topic's settings until the block ends."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     try:

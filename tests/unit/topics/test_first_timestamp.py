@@ -4,7 +4,7 @@ import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from tests.support.raw_batches import patched
-from topics.first_timestamp import first_timestamp, has_whole_batch
+from topics.first_timestamp import first_append_time, first_timestamp, has_whole_batch
 
 BASE = 100
 RECORDS = 5
@@ -45,6 +45,16 @@ def test_a_batch_that_the_broker_stamped_has_one_timestamp(compression: int) -> 
     """LogAppendTime: the records carry the client's, which do not count."""
     data = batch(compression=compression, attributes=LOG_APPEND_TIME)
     assert {first_timestamp(data, BASE + number) for number in range(RECORDS)} == {APPENDED_MS}
+
+
+def test_an_append_time_is_the_brokers_or_none() -> None:
+    """The first record decides, whoever stamped those behind it; a marker before it is no record, rubbish tells nothing."""
+    stamped, created = batch(attributes=LOG_APPEND_TIME), batch(base=BASE + 50)
+    marker = batch(base=BASE - 50, attributes=CONTROL | LOG_APPEND_TIME)
+    assert first_append_time(marker + stamped + created, BASE) == APPENDED_MS
+    assert first_append_time(created + stamped, BASE) is None
+    assert first_append_time(b"", BASE) is None
+    assert first_append_time(stamped[:40], BASE) is None
 
 
 def test_what_lies_before_the_offset_is_passed_over() -> None:
