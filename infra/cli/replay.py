@@ -96,7 +96,7 @@ async def _run(asked: Asked, *, run_id: UUID | None, dry: bool) -> Ended:
             run_id=run_id,
             dry=dry,
             stopping=stopping,
-            show=_Progress(),
+            show=_Progress(_verb(dry=dry)),
             announce=_announce,
         )
 
@@ -108,19 +108,24 @@ def _announce(run: UUID) -> None:
 class _Progress:
     """Writes a line whenever a second has passed."""
 
-    def __init__(self) -> None:
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
         self._next = time.monotonic() + SHOWN_SECONDS
 
     def __call__(self, counts: Counts) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + SHOWN_SECONDS
-            typer.echo(f"{counts.read:,} read, {counts.produced:,} produced", err=True)
+            typer.echo(f"{counts.read:,} read, {counts.produced:,} {self._verb}", err=True)
+
+
+def _verb(*, dry: bool) -> str:
+    return "would be produced" if dry else "produced"
 
 
 def _told(ended: Ended, asked: Asked, *, dry: bool) -> str:
     counts = ended.counts
-    verb = "would be produced" if dry else "produced"
+    verb = _verb(dry=dry)
     if asked.force:
         lines = [f"{counts.read:,} records read, {counts.produced:,} {verb} under new ids"]
     else:
@@ -130,6 +135,8 @@ def _told(ended: Ended, asked: Asked, *, dry: bool) -> str:
             f"  {counts.again:>9,}  failed, or retrying with no copy to come: redriven",
             f"left alone: {counts.stored:,} stored, {counts.to_come:,} retrying with a copy to come",
         ]
+    if counts.copies:
+        lines.append(f"{counts.copies:,} were copies of one of these")
     if counts.changed:
         lines.append(f"{counts.changed:,} changed meanwhile: a worker was there first")
     if counts.refused:

@@ -62,6 +62,8 @@ class Counts:
     changed: int = 0
     forced: int = 0
     refused: int = 0
+    copies: int = 0
+    """Records that are copies of one that was counted already."""
 
     @property
     def produced(self) -> int:
@@ -134,7 +136,9 @@ class Replay:
         meant = [record for record in records if self.asked.wants(record)]
         self.counts.read += len(meant)
         if self.asked.force:
-            for part in self._parts([record for record in meant if self._is_new(root_id(record))]):
+            new = [record for record in meant if self._is_new(root_id(record))]
+            self.counts.copies += len(meant) - len(new)
+            for part in self._parts(new):
                 await self._force(part)
                 await self._pause()
             return
@@ -146,11 +150,12 @@ class Replay:
                     missing.append(record)
                 case Fate.AGAIN:
                     assert row is not None  # noqa: S101 - what fate says
+                    self.counts.copies += record_id in self._noted
                     self._noted[record_id] = _Noted(row, TopicPartition(record.topic, record.partition), record.offset)
                 case Fate.DONE:
                     self.counts.stored += 1
                 case Fate.MISSING:
-                    pass  # a copy of one that was produced just now
+                    self.counts.copies += 1
         for part in self._parts(missing):
             await self._produce_missing(part)
             await self._pause()

@@ -54,6 +54,11 @@ async def test_what_was_lost_or_failed_is_replayed_and_nothing_that_is_stored(sy
     ((status, produced),) = await system.rows("SELECT status, produced FROM operations WHERE action = 'replay'")
     assert (status, produced) == ("done", 33)
 
+    once_more = await tokenflow(system, "replay", "--since", "1h", folder=tmp_path)
+    read, produced, missing, failed, stored, to_come, copies = _numbers(once_more.stdout)
+    assert (missing, failed, produced, to_come) == (0, 13, 13, 10)
+    assert read == 223 + 33 == produced + stored + to_come + copies  # what the first one produced lies in the log as well
+    await system.wait_for(13, "dead_lettered")
     await tokenflow(system, "replay", "--from-offset", "0:0", folder=tmp_path)
     await system.drained()
     assert Counter(system.mock.stats("?tokens=true")["calls_by_token"])["good7"] == 2
