@@ -33,12 +33,14 @@ class Pump:
         while True:
             await self._room()
             fresh, retries = self._fresh(), self._retries()
-            more = False
+            full, more = not self._state.admission.poll_budget(), False
             if retries:
-                timeout_ms = 0 if fresh else BETWEEN_TIMEOUT_MS
+                timeout_ms = 0 if fresh or full else BETWEEN_TIMEOUT_MS
                 more = await self._poll(retries, self._state.admission.retry_budget(), timeout_ms=timeout_ms)
             if fresh and (budget := self._state.admission.poll_budget()):
                 await self._poll(fresh, budget, timeout_ms=0 if more else self._patience_ms())
+            elif full and not more:
+                await self._room_for_fresh()
 
     def _patience_ms(self) -> int:
         """How long a poll of fresh records may wait for the first one: less where retries may come or be due meanwhile."""
@@ -89,6 +91,17 @@ class Pump:
         for record in records[len(due) :]:
             self._state.park(record, partition)
         return due
+
+    async def _room_for_fresh(self) -> None:
+        """Let a worker that is full wait for a place, not for a retry: it would stand still for as long as none comes."""
+        state = self._state
+        try:
+            async with asyncio.timeout(BETWEEN_TIMEOUT_MS / 1000):
+                while state.draining or not state.admission.poll_budget():
+                    state.room.clear()
+                    await state.room.wait()
+        except TimeoutError:
+            return
 
     async def _room(self) -> None:
         """Wait until records may be polled."""

@@ -50,6 +50,7 @@ class FakeSource:
         self.commits: list[dict[TopicPartition, int]] = []
         self.position: dict[TopicPartition, int] = {}
         self.polls: list[int] = []
+        self.asked = 0
         self.commit_hangs = False
         self.commit_error: Exception | None = None
         self.on_commit: Callable[[TopicPartition, int], None] = lambda _partition, _offset: None
@@ -97,6 +98,7 @@ class FakeSource:
         """Poll: at once where there are records, else until there are or the time is over; waits through a rebalance."""
         assert partitions, "getmany without partitions means all of them"
         assert max_records > 0
+        self.asked += 1
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 while not (found := self._take(partitions, max_records) if self.assignment.is_set() else {}):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka.structs import TopicPartition
 
+from consumers.engine.pump import BETWEEN_TIMEOUT_MS
 from consumers.engine.record import DeadLettered, ErrorKind, Succeeded
 from consumers.errors import RejectedError, TransientError
 from tests.support.engine_fakes import RETRY_DELAY_SECONDS, RETRY_TOPIC
@@ -209,3 +210,31 @@ async def test_a_worker_with_retry_partitions_alone_works() -> None:
         async with asyncio.timeout(5):
             await world.until(ready=0)
         world.sound()
+
+
+async def test_fresh_records_do_not_wait_for_a_look_at_an_empty_retry_topic() -> None:
+    """A worker that is full polls the retry topic meanwhile; the place that comes free is filled at once, not after that."""
+    count = 60
+    async with _retrying(slots=1) as world:
+        for number in range(count):
+            world.source.append(f"t{number}")
+        began = time.monotonic()
+        await world.until(rows=count, unsettled=0)
+        assert time.monotonic() - began < count * BETWEEN_TIMEOUT_MS / 1000 / 3
+
+
+async def test_a_worker_with_retry_partitions_alone_waits_for_them() -> None:
+    """It polls with patience, not as often as it can."""
+    async with _retrying() as world:
+        await world.rebalanced(R0)
+        before = world.source.asked
+
+        def polls_again() -> None:
+            assert world.source.asked > before + 1
+
+        await eventually(polls_again, timeout_seconds=5)
+        asked = world.source.asked
+        await turn_loop(200)
+        assert world.source.asked <= asked + 2
+        _park(world, "a", due_in_seconds=-1)
+        await world.until(calls=1, unsettled=0)
